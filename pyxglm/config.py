@@ -1,0 +1,375 @@
+"""XGLMConfig: what one XGLM is made of, as its ``config.json`` says it.
+
+The fields, their defaults and their aliases are those of transformers 4.37.2
+(`configuration_xglm.py`, and the part of `configuration_utils.py` that bears
+on XGLM). Unknown keys are kept, so that a configuration written by another
+program survives a round trip.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pyxglm.files import write_atomically
+from pyxglm.ops.reference import ACTIVATIONS
+
+CONFIG_NAME = "config.json"
+
+#: The names that every transformers model shares, and XGLM's own for them.
+ALIASES = {
+    "hidden_size": "d_model",
+    "num_attention_heads": "attention_heads",
+    "num_hidden_layers": "num_layers",
+}
+
+#: The first published configurations spell three fields this way; 4.37 ignores
+#: them silently and takes its defaults, which gives another model.
+EARLY_NAMES = {
+    "decoder_layers": "num_layers",
+    "decoder_attention_heads": "attention_heads",
+    "decoder_ffn_dim": "ffn_dim",
+}
+
+#: XGLM's own fields, always written to config.json.
+FIELDS: dict[str, Any] = {
+    "vocab_size": 256008,
+    "max_position_embeddings": 2048,
+    "d_model": 1024,
+    "ffn_dim": 4096,
+    "num_layers": 24,
+    "attention_heads": 16,
+    "activation_function": "gelu",
+    "dropout": 0.1,
+    "attention_dropout": 0.1,
+    "activation_dropout": 0.0,
+    "layerdrop": 0.0,
+    "init_std": 0.02,
+    "scale_embedding": True,
+    "use_cache": True,
+    "decoder_start_token_id": 2,
+    "pad_token_id": 1,
+    "bos_token_id": 0,
+    "eos_token_id": 2,
+}
+
+#: Fields of every transformers configuration that mean something here.
+INHERITED: dict[str, Any] = {
+    "tie_word_embeddings": True,
+    "add_cross_attention": False,
+    "return_dict": True,
+    "output_attentions": False,
+    "output_hidden_states": False,
+    "tf_legacy_loss": False,
+    "pruned_heads": {},
+    "torch_dtype": None,
+}
+
+#: No published model comes near; a damaged file might, and would only fail later.
+LARGEST_SIZE = 2**31 - 1
+MOST_LAYERS = 10_000
+
+
+class XGLMConfig:
+    """The configuration of an XGLM model.
+
+    Parameters
+    ----------
+    vocab_size
+        Number of rows of the embedding (pieces + 8).
+    max_position_embeddings
+        Positions of the sinusoidal table; longer inputs make it grow.
+    d_model, ffn_dim, num_layers, attention_heads
+        Width, feed-forward width, depth, heads. ``hidden_size``,
+        ``num_hidden_layers`` and ``num_attention_heads`` are aliases.
+    activation_function
+        Name of the feed-forward's activation (``"gelu"`` is the erf form).
+    dropout, attention_dropout, activation_dropout, layerdrop
+        Training-time probabilities; kept, not used in inference.
+    init_std
+        Standard deviation of random initial weights.
+    scale_embedding
+        Multiply token embeddings by ``sqrt(d_model)``.
+    use_cache
+        Return the key/value cache by default.
+    decoder_start_token_id, pad_token_id, bos_token_id, eos_token_id
+        Special ids: 2, 1, 0, 2 in every published XGLM.
+    **kwargs
+        ``tie_word_embeddings``, ``add_cross_attention``, ``return_dict``,
+        ``output_attentions``, ``output_hidden_states``, ``tf_legacy_loss``,
+        ``pruned_heads``, ``torch_dtype``, an alias or early spelling of a
+        field; any other key is kept as it is.
+
+    Raises
+    ------
+    ValueError
+        If a value is impossible: the message names the field, what it is and
+        what was expected.
+
+    Examples
+    --------
+    >>> config = XGLMConfig(d_model=64, attention_heads=4, num_layers=2)
+    >>> config.hidden_size, config.ffn_dim, config.add_cross_attention
+    (64, 4096, False)
+    """
+
+    model_type = "xglm"
+    attribute_map = ALIASES
+    keys_to_ignore_at_inference = ("past_key_values",)
+
+    vocab_size: int
+    max_position_embeddings: int
+    d_model: int
+    ffn_dim: int
+    num_layers: int
+    attention_heads: int
+    activation_function: str
+    dropout: float
+    attention_dropout: float
+    activation_dropout: float
+    layerdrop: float
+    init_std: float
+    scale_embedding: bool
+    use_cache: bool
+    decoder_start_token_id: int | None
+    pad_token_id: int | None
+    bos_token_id: int | None
+    eos_token_id: int | list[int] | None
+    tie_word_embeddings: bool
+    add_cross_attention: bool
+    return_dict: bool
+    output_attentions: bool
+    output_hidden_states: bool
+    tf_legacy_loss: bool
+    pruned_heads: dict[int, list[int]]
+    torch_dtype: str | None
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.pop("transformers_version", None)
+        model_type = kwargs.pop("model_type", self.model_type)
+        if model_type != self.model_type:
+            raise ValueError(f"config: model_type is {model_type!r}, expected {self.model_type!r}")
+        values = copy.deepcopy({**FIELDS, **INHERITED})
+        given: dict[str, str] = {}
+        for key, value in kwargs.items():
+            name = ALIASES.get(key) or EARLY_NAMES.get(key) or key
+            if name in given and values[name] != value:
+                raise ValueError(
+                    f"config: {given[name]} is {values[name]!r} but {key} is {value!r},"
+                    f" expected one value: both mean {name}"
+                )
+            given[name], values[name] = key, value
+        self.__dict__.update(values)
+        self.validate()
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ALIASES:
+            return getattr(self, ALIASES[name])
+        raise AttributeError(f"XGLMConfig has no field {name!r}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self.__dict__[ALIASES.get(name, name)] = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, XGLMConfig) and self.__dict__ == other.__dict__
+
+    __hash__ = None  # type: ignore[assignment]  # mutable, as in transformers
+
+    def __repr__(self) -> str:
+        return f"XGLMConfig {self.to_json_string()}"
+
+    @property
+    def use_return_dict(self) -> bool:
+        """Whether calls return named outputs unless they say otherwise."""
+        return self.return_dict
+
+    def validate(self) -> None:
+        """Check every field; models call this again before they are built.
+
+        Raises
+        ------
+        ValueError
+            Naming the first impossible field.
+        """
+        for name in ("vocab_size", "max_position_embeddings", "d_model", "ffn_dim"):
+            self._check_size(name, LARGEST_SIZE)
+        self._check_size("num_layers", MOST_LAYERS)
+        self._check_size("attention_heads", LARGEST_SIZE)
+        if self.d_model % self.attention_heads:
+            raise ValueError(
+                f"config: d_model is {self.d_model} and attention_heads is {self.attention_heads},"
+                " expected a width that the number of heads divides"
+            )
+        if self.d_model in (2, 3):
+            raise ValueError(
+                f"config: d_model is {self.d_model}, for which the sinusoidal table divides by"
+                " zero; expected 1 or at least 4"
+            )
+        if self.activation_function not in ACTIVATIONS:
+            raise ValueError(
+                f"config: activation_function is {self.activation_function!r},"
+                f" expected one of {', '.join(sorted(ACTIVATIONS))}"
+            )
+        for name in ("dropout", "attention_dropout", "activation_dropout", "layerdrop"):
+            self._check_number(name, 1.0)
+        self._check_number("init_std", math.inf)
+        for name, default in {**FIELDS, **INHERITED}.items():
+            if isinstance(default, bool):
+                self._check_switch(name)
+        for name in ("decoder_start_token_id", "pad_token_id", "bos_token_id", "eos_token_id"):
+            self._check_token(name)
+        self._check_pruned_heads()
+
+    def _check_size(self, name: str, largest: int) -> None:
+        value = self.__dict__[name]
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= largest:
+            raise ValueError(f"config: {name} is {value!r}, expected a whole number 1..{largest}")
+
+    def _check_number(self, name: str, largest: float) -> None:
+        value = self.__dict__[name]
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not 0 <= value <= largest or value == math.inf:
+            raise ValueError(
+                f"config: {name} is {value!r}, expected a finite number from 0"
+                + ("" if largest == math.inf else f" to {largest:g}")
+            )
+
+    def _check_switch(self, name: str) -> None:
+        value = self.__dict__[name]
+        if not isinstance(value, bool) and not (isinstance(value, int) and value in (0, 1)):
+            raise ValueError(f"config: {name} is {value!r}, expected true or false")
+
+    def _check_token(self, name: str) -> None:
+        value = self.__dict__[name]
+        ids = value if name == "eos_token_id" and isinstance(value, list) else [value]
+        if any(isinstance(id_, bool) or not isinstance(id_, int | None) for id_ in ids):
+            raise ValueError(f"config: {name} is {value!r}, expected a token id or null")
+        if name == "pad_token_id" and value is not None and value not in range(
+            -self.vocab_size, self.vocab_size
+        ):
+            raise ValueError(
+                f"config: pad_token_id is {value}, expected an id below vocab_size"
+                f" = {self.vocab_size}"
+            )
+
+    def _check_pruned_heads(self) -> None:
+        pruned = self.pruned_heads
+        if pruned is None or not isinstance(pruned, dict) or any(pruned.values()):
+            raise ValueError(
+                f"config: pruned_heads is {pruned!r}, expected none:"
+                " XGLM checkpoints hold every head (use head_mask to silence one)"
+            )
+
+    @classmethod
+    def from_dict(cls, config_dict: Mapping[str, Any], **kwargs: Any) -> XGLMConfig:
+        """Build a configuration from a dict, and override it with `kwargs`.
+
+        A key that is no field is kept if it stands in `config_dict`; in
+        `kwargs` it must be one that the configuration has.
+
+        Raises
+        ------
+        ValueError
+            For an impossible value.
+        TypeError
+            For an override that is no field of the configuration.
+        """
+        config = cls(**config_dict)
+        for key, value in kwargs.items():
+            if not hasattr(config, key):
+                raise TypeError(f"config: {key!r} is given, expected a field of XGLMConfig")
+            setattr(config, key, value)
+        config.validate()
+        return config
+
+    @classmethod
+    def from_json_file(cls, json_file: str | os.PathLike[str]) -> XGLMConfig:
+        """Read a configuration from a JSON file.
+
+        Raises
+        ------
+        ValueError
+            If the file is not strict JSON, or a value is impossible; the
+            message names the file.
+        """
+        return cls._from_json(Path(json_file))
+
+    @classmethod
+    def _from_json(cls, path: Path, **kwargs: Any) -> XGLMConfig:
+        from pyxglm.strict_json import read_json
+
+        fields = read_json(path)
+        try:
+            return cls.from_dict(fields, **kwargs)
+        except ValueError as error:
+            raise ValueError(f"{path}: {str(error).removeprefix('config: ')}") from None
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_path: str | os.PathLike[str],
+        *,
+        revision: str | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        local_files_only: bool = False,
+        **kwargs: Any,
+    ) -> XGLMConfig:
+        """Read ``config.json`` from a directory, a JSON file or a hub id.
+
+        Parameters
+        ----------
+        name_or_path
+            A directory with a ``config.json``, the path of a JSON file, or a
+            hub id such as ``"facebook/xglm-564M"``, which is looked up in the
+            local cache before anything is downloaded.
+        revision, cache_dir, local_files_only
+            Where and how to look for a hub id; see `pyxglm.checkpoint.locate`.
+        **kwargs
+            Fields to override.
+
+        Raises
+        ------
+        ValueError, FileNotFoundError
+            If there is no such file, or it is not an XGLM configuration.
+        """
+        path = Path(name_or_path)
+        if path.is_file():
+            return cls._from_json(path, **kwargs)
+        from pyxglm.checkpoint import locate
+
+        directory = locate(
+            name_or_path,
+            revision=revision,
+            cache_dir=cache_dir,
+            local_files_only=local_files_only,
+            filenames=(CONFIG_NAME,),
+        )
+        return cls._from_json(directory / CONFIG_NAME, **kwargs)
+
+    def save_pretrained(self, save_directory: str | os.PathLike[str]) -> None:
+        """Write ``config.json`` into a directory, which is made if need be."""
+        directory = Path(save_directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        write_atomically(directory / CONFIG_NAME, self.to_json_string().encode())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return every field, known and unknown, and the model type."""
+        return {**copy.deepcopy(self.__dict__), "model_type": self.model_type}
+
+    def to_diff_dict(self) -> dict[str, Any]:
+        """Return XGLM's own fields, and the others where they differ from the defaults."""
+        return {
+            key: value
+            for key, value in self.to_dict().items()
+            if key not in INHERITED or value != INHERITED[key]
+        }
+
+    def to_json_string(self, use_diff: bool = True) -> str:
+        """Return the JSON text that `save_pretrained` writes."""
+        fields = self.to_diff_dict() if use_diff else self.to_dict()
+        return json.dumps(fields, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
