@@ -1,0 +1,128 @@
+"""The key/value cache: what attention remembers of the tokens before.
+
+A decoder step needs, in every layer, the keys and values of all earlier
+tokens. They never change once computed, so each is computed once and kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from pyxglm.dtypes import Array
+
+#: One layer's entry: (k_BHSK, v_BHSK), and with cross-attention also the
+#: encoder's (k_BHEK, v_BHEK).
+LayerPast = tuple[Array, ...]
+
+
+class KVCache(Sequence[LayerPast]):
+    """Keys and values of every layer, in memory that grows in place.
+
+    It reads like the tuple of tuples that transformers calls
+    ``past_key_values``: ``cache[layer]`` is ``(k_BHSK, v_BHSK)``, views of what
+    has been stored so far. A model that is given a `KVCache` appends to it and
+    returns it; a model that is given a tuple leaves that as it is.
+
+    Parameters
+    ----------
+    num_layers
+        Number of layers, L.
+    capacity
+        Tokens to make room for at first; room is doubled when it runs out.
+
+    Notes
+    -----
+    Rows written by a forward pass count only after `commit`, which ends the
+    pass: one that fails half-way leaves the cache as it was.
+    """
+
+    def __init__(self, num_layers: int, capacity: int = 0) -> None:
+        self.length = 0
+        self._capacity = capacity
+        self._layers: list[tuple[Array, Array] | None] = [None] * num_layers
+        self._cross: list[tuple[Array, Array] | None] = [None] * num_layers
+
+    @classmethod
+    def from_past(cls, past: Sequence[LayerPast], room: int) -> KVCache:
+        """Copy a tuple of tuples, with room for `room` more tokens.
+
+        The cross-attention entries, which nothing is appended to, are not
+        copied.
+        """
+        cache = cls(len(past), past[0][0].shape[2] + room)
+        for layer, (k_BHSK, v_BHSK, *cross) in enumerate(past):
+            cache.append(layer, k_BHSK, v_BHSK)
+            if cross:
+                cache.set_cross(layer, cross[0], cross[1])
+        cache.commit(past[0][0].shape[2])
+        return cache
+
+    def append(self, layer: int, k_BHTK: Array, v_BHTK: Array) -> tuple[Array, Array]:
+        """Store a layer's T new keys and values; return all S = length + T of them."""
+        end = self.length + k_BHTK.shape[2]
+        stored = self._layers[layer]
+        if stored is None or end > stored[0].shape[2]:
+            stored = self._grow(stored, k_BHTK, end)
+            self._layers[layer] = stored
+        k_BHSK, v_BHSK = stored
+        k_BHSK[:, :, self.length : end] = k_BHTK
+        v_BHSK[:, :, self.length : end] = v_BHTK
+        return k_BHSK[:, :, :end], v_BHSK[:, :, :end]
+
+    def _grow(
+        self, stored: tuple[Array, Array] | None, like: Array, needed: int
+    ) -> tuple[Array, Array]:
+        B, H, _, K = like.shape
+        if needed > self._capacity:  # the first layer to run out decides for all
+            self._capacity = max(needed, 2 * self._capacity if self.length else needed)
+        k_BHSK, v_BHSK = (np.empty((B, H, self._capacity, K), like.dtype) for _ in range(2))
+        if stored is not None:
+            k_BHSK[:, :, : self.length] = stored[0][:, :, : self.length]
+            v_BHSK[:, :, : self.length] = stored[1][:, :, : self.length]
+        return k_BHSK, v_BHSK
+
+    def commit(self, tokens: int) -> None:
+        """Count the `tokens` rows that the finished forward pass has appended."""
+        self.length += tokens
+
+    def cross(self, layer: int) -> tuple[Array, Array] | None:
+        """Return a layer's keys and values of the encoder's states, if stored."""
+        return self._cross[layer]
+
+    def set_cross(self, layer: int, k_BHEK: Array, v_BHEK: Array) -> None:
+        """Store a layer's keys and values of the encoder's states."""
+        self._cross[layer] = (k_BHEK, v_BHEK)
+
+    def reorder(self, beam_idx: Any) -> None:
+        """Make row b of the batch a copy of row ``beam_idx[b]``, in every layer."""
+        rows_B = np.asarray(beam_idx)
+        for entries in (self._layers, self._cross):
+            for layer, entry in enumerate(entries):
+                if entry is not None:
+                    entries[layer] = (entry[0][rows_B], entry[1][rows_B])
+
+    def get_seq_length(self) -> int:
+        """Return the number of tokens stored, P."""
+        return self.length
+
+    def to_tuple(self) -> tuple[LayerPast, ...]:
+        """Return the tuple of tuples of transformers (views, not copies)."""
+        return tuple(self)
+
+    def __len__(self) -> int:
+        return len(self._layers)
+
+    def __getitem__(self, layer: Any) -> Any:
+        if isinstance(layer, slice):
+            return self.to_tuple()[layer]
+        stored = self._layers[layer]
+        if stored is None:
+            raise IndexError(f"KVCache is empty, expected a forward pass before layer {layer}")
+        past = tuple(array[:, :, : self.length] for array in stored)
+        return past + (self._cross[layer] or ())
+
+    def __iter__(self) -> Iterator[LayerPast]:
+        return (self[layer] for layer in range(len(self)))

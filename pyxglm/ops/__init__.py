@@ -1,0 +1,1 @@
+"""The operations that the decoder is written over, one module a backend."""
