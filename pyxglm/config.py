@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import copy
 import json
-import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pyxglm.config_checks import check_config
 from pyxglm.files import write_atomically
-from pyxglm.ops.reference import ACTIVATIONS
 
 CONFIG_NAME = "config.json"
 
@@ -69,10 +68,6 @@ INHERITED: dict[str, Any] = {
     "pruned_heads": {},
     "torch_dtype": None,
 }
-
-#: No published model comes near; a damaged file might, and would only fail later.
-LARGEST_SIZE = 2**31 - 1
-MOST_LAYERS = 10_000
 
 
 class XGLMConfig:
@@ -196,74 +191,7 @@ class XGLMConfig:
         ValueError
             Naming the first impossible field.
         """
-        for name in ("vocab_size", "max_position_embeddings", "d_model", "ffn_dim"):
-            self._check_size(name, LARGEST_SIZE)
-        self._check_size("num_layers", MOST_LAYERS)
-        self._check_size("attention_heads", LARGEST_SIZE)
-        if self.d_model % self.attention_heads:
-            raise ValueError(
-                f"config: d_model is {self.d_model} and attention_heads is {self.attention_heads},"
-                " expected a width that the number of heads divides"
-            )
-        if self.d_model in (2, 3):
-            raise ValueError(
-                f"config: d_model is {self.d_model}, for which the sinusoidal table divides by"
-                " zero; expected 1 or at least 4"
-            )
-        if self.activation_function not in ACTIVATIONS:
-            raise ValueError(
-                f"config: activation_function is {self.activation_function!r},"
-                f" expected one of {', '.join(sorted(ACTIVATIONS))}"
-            )
-        for name in ("dropout", "attention_dropout", "activation_dropout", "layerdrop"):
-            self._check_number(name, 1.0)
-        self._check_number("init_std", math.inf)
-        for name, default in {**FIELDS, **INHERITED}.items():
-            if isinstance(default, bool):
-                self._check_switch(name)
-        for name in ("decoder_start_token_id", "pad_token_id", "bos_token_id", "eos_token_id"):
-            self._check_token(name)
-        self._check_pruned_heads()
-
-    def _check_size(self, name: str, largest: int) -> None:
-        value = self.__dict__[name]
-        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= largest:
-            raise ValueError(f"config: {name} is {value!r}, expected a whole number 1..{largest}")
-
-    def _check_number(self, name: str, largest: float) -> None:
-        value = self.__dict__[name]
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not 0 <= value <= largest or value == math.inf:
-            raise ValueError(
-                f"config: {name} is {value!r}, expected a finite number from 0"
-                + ("" if largest == math.inf else f" to {largest:g}")
-            )
-
-    def _check_switch(self, name: str) -> None:
-        value = self.__dict__[name]
-        if not isinstance(value, bool) and not (isinstance(value, int) and value in (0, 1)):
-            raise ValueError(f"config: {name} is {value!r}, expected true or false")
-
-    def _check_token(self, name: str) -> None:
-        value = self.__dict__[name]
-        ids = value if name == "eos_token_id" and isinstance(value, list) else [value]
-        if any(isinstance(id_, bool) or not isinstance(id_, int | None) for id_ in ids):
-            raise ValueError(f"config: {name} is {value!r}, expected a token id or null")
-        if name == "pad_token_id" and value is not None and value not in range(
-            -self.vocab_size, self.vocab_size
-        ):
-            raise ValueError(
-                f"config: pad_token_id is {value}, expected an id below vocab_size"
-                f" = {self.vocab_size}"
-            )
-
-    def _check_pruned_heads(self) -> None:
-        pruned = self.pruned_heads
-        if pruned is None or not isinstance(pruned, dict) or any(pruned.values()):
-            raise ValueError(
-                f"config: pruned_heads is {pruned!r}, expected none:"
-                " XGLM checkpoints hold every head (use head_mask to silence one)"
-            )
+        check_config(self)
 
     @classmethod
     def from_dict(cls, config_dict: Mapping[str, Any], **kwargs: Any) -> XGLMConfig:

@@ -30,6 +30,7 @@ T new tokens follow S - T cached ones.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from pyxglm.cache import KVCache
@@ -68,7 +69,7 @@ class Pass(NamedTuple):
     mask: Mask
     cache: KVCache | None = None  # keys and values of earlier tokens; None: none, none kept
     encoder: Encoder | None = None  # for cross-attention, in models that have it
-    head_mask_LH: Array | None = None  # factors on each head's attention weights
+    head_mask_LH: Sequence[Array] | None = None  # factors on each head's attention weights
     cross_head_mask_LH: Array | None = None
     trace: Trace = Trace()
 
@@ -128,8 +129,8 @@ def block(hidden_BTD: Array, layer: Any, index: int, run: Pass) -> Array:
     normal_BTD = ops.layer_norm(hidden_BTD, *affine(layer["final_layer_norm"]))
     activation = run.config.activation_function
     inner_BTF = ops.linear(normal_BTD, *affine(layer["fc1"]), activation=activation)
-    hidden_BTD = ops.linear(inner_BTF, *affine(layer["fc2"]), residual_BTO=hidden_BTD)
-    return hidden_BTD
+    out_BTD: Array = ops.linear(inner_BTF, *affine(layer["fc2"]), residual_BTO=hidden_BTD)
+    return out_BTD
 
 
 def self_attention(x_BTD: Array, residual_BTD: Array, attn: Any, index: int, run: Pass) -> Array:

@@ -10,6 +10,7 @@ mistaken for uint16.
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
@@ -49,10 +50,8 @@ def as_dtype(dtype: object) -> np.dtype[Any]:
     name = dtype if isinstance(dtype, str) else str(dtype)
     name = name.removeprefix("torch.")
     if name not in DTYPES:
-        try:
+        with contextlib.suppress(TypeError):  # no dtype at all: refused below
             name = np.dtype(dtype).newbyteorder("<").name  # type: ignore[call-overload]
-        except TypeError:
-            pass
     if name not in DTYPES:
         raise ValueError(f"dtype is {dtype!r}, expected one of {', '.join(DTYPES)}")
     return DTYPES[name]

@@ -20,7 +20,7 @@ def write_atomically(path: Path, data: bytes) -> None:
             file.flush()
             os.fchmod(descriptor, 0o666 & ~current_umask())
             os.fsync(descriptor)
-        os.replace(temporary, path)
+        Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
+from pyxglm.config import XGLMConfig
+from pyxglm.decoder import Trace
 from pyxglm.dtypes import Array
 
 
@@ -102,3 +104,32 @@ class CausalLMOutputWithCrossAttentions(ModelOutput):
     hidden_states: tuple[Array, ...] | None = None
     attentions: tuple[Array, ...] | None = None
     cross_attentions: tuple[Array, ...] | None = None
+
+
+class Wants(NamedTuple):
+    """What a call is to return."""
+
+    cache: bool
+    attentions: bool
+    hidden_states: bool
+    return_dict: bool
+
+    @classmethod
+    def of(cls, config: XGLMConfig, *given: bool | None) -> Wants:
+        """Take the four arguments of a call, and the configuration's word where one is None."""
+        defaults = (
+            config.use_cache,
+            config.output_attentions,
+            config.output_hidden_states,
+            config.use_return_dict,
+        )
+        pairs = zip(given, defaults, strict=True)
+        return cls(*(bool(default if value is None else value) for value, default in pairs))
+
+    def trace(self, cross: bool) -> Trace:
+        """Return the lists that the decoder is to fill."""
+        return Trace(
+            [] if self.hidden_states else None,
+            [] if self.attentions else None,
+            [] if self.attentions and cross else None,
+        )

@@ -8,11 +8,16 @@ reads them: a part's parameters are splatted into its function by name.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
 
+import numpy as np
+
 from pyxglm.config import XGLMConfig
-from pyxglm.dtypes import Array
+from pyxglm.dtypes import Array, convert
+
+EMBEDDING = "model.embed_tokens.weight"
+HEAD = "lm_head.weight"
 
 
 def parameter_shapes(config: XGLMConfig) -> dict[str, tuple[int, ...]]:
@@ -23,7 +28,7 @@ def parameter_shapes(config: XGLMConfig) -> dict[str, tuple[int, ...]]:
     embedding; the position table is computed, not a parameter.
     """
     D, F, V = config.d_model, config.ffn_dim, config.vocab_size
-    shapes: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (V, D)}
+    shapes: dict[str, tuple[int, ...]] = {EMBEDDING: (V, D)}
 
     def linear(name: str, size_out: int, size_in: int) -> None:
         shapes[f"{name}.weight"] = (size_out, size_in)
@@ -33,10 +38,13 @@ def parameter_shapes(config: XGLMConfig) -> dict[str, tuple[int, ...]]:
         shapes[f"{name}.weight"] = (D,)
         shapes[f"{name}.bias"] = (D,)
 
+    heads = layer_heads(config)
     for index in range(config.num_layers):
         layer = f"model.layers.{index}"
-        for projection in ("k_proj", "v_proj", "q_proj", "out_proj"):
-            linear(f"{layer}.self_attn.{projection}", D, D)
+        inner = heads[index] * (D // config.attention_heads)  # D, unless heads were pruned
+        for projection in ("k_proj", "v_proj", "q_proj"):
+            linear(f"{layer}.self_attn.{projection}", inner, D)
+        linear(f"{layer}.self_attn.out_proj", D, inner)
         if config.add_cross_attention:
             for projection in ("k_proj", "v_proj", "q_proj", "out_proj"):
                 linear(f"{layer}.encoder_attn.{projection}", D, D)
@@ -47,8 +55,89 @@ def parameter_shapes(config: XGLMConfig) -> dict[str, tuple[int, ...]]:
         layer_norm(f"{layer}.final_layer_norm")
     layer_norm("model.layer_norm")
     if not config.tie_word_embeddings:
-        shapes["lm_head.weight"] = (V, D)
+        shapes[HEAD] = (V, D)
     return shapes
+
+
+def layer_heads(config: XGLMConfig) -> list[int]:
+    """Return the number of self-attention heads of every layer.
+
+    >>> layer_heads(XGLMConfig(num_layers=3, attention_heads=16, pruned_heads={1: [0, 5]}))
+    [16, 14, 16]
+    """
+    pruned = config.pruned_heads
+    return [config.attention_heads - len(pruned.get(i, ())) for i in range(config.num_layers)]
+
+
+def fitting(
+    config: XGLMConfig, weights: Mapping[str, Array], dtype: object, *, bare: bool
+) -> dict[str, Array]:
+    """Return the arrays that a configuration asks for, in order, by canonical name.
+
+    Parameters
+    ----------
+    config
+        The configuration.
+    weights
+        Arrays by name; those of a bare model lack the prefix ``model.``.
+    dtype
+        Stored dtype to convert to, or None to keep each array as it is.
+    bare
+        Whether the model has no head.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is missing, unknown, or of another shape.
+    """
+    named = {("model." if bare else "") + name: np.asarray(w) for name, w in weights.items()}
+    shapes = parameter_shapes(config)
+    if bare:
+        shapes.pop(HEAD, None)
+    elif HEAD not in shapes:
+        named.pop(HEAD, None)  # tied: the embedding is the head
+    for name, shape in shapes.items():
+        found = named[name].shape if name in named else "missing"
+        if found != shape:
+            raise ValueError(f"weights: {name} is {found}, expected shape {shape}")
+    unknown = sorted(set(named) - set(shapes))
+    if unknown:
+        raise ValueError(f"weights: {unknown[0]} is given, but an XGLM has no such parameter")
+    return {
+        name: convert(named[name], named[name].dtype if dtype is None else dtype) for name in shapes
+    }
+
+
+class Parameters(MutableMapping[str, Array]):
+    """A model's arrays by name, and the same arrays as the tree the decoder reads."""
+
+    def __init__(self, weights: Mapping[str, Array]) -> None:
+        self._flat = dict(weights)
+        self._tree: dict[str, Any] | None = None
+
+    @property
+    def tree(self) -> dict[str, Any]:
+        """The parameters nested by name; see `nest`."""
+        if self._tree is None:
+            self._tree = nest(self._flat)
+        return self._tree
+
+    def __getitem__(self, name: str) -> Array:
+        return self._flat[name]
+
+    def __setitem__(self, name: str, array: Array) -> None:
+        self._flat[name] = array
+        self._tree = None
+
+    def __delitem__(self, name: str) -> None:
+        del self._flat[name]
+        self._tree = None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._flat)
+
+    def __len__(self) -> int:
+        return len(self._flat)
 
 
 def nest(weights: Mapping[str, Array]) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def silu(x: Array) -> Array:
 
 
 def mish(x: Array) -> Array:
-    """Mish: x tanh(log(1 + exp(x))). (Misra 2019.)
+    """Mish, of Misra 2019: x tanh(log(1 + exp(x))).
 
     >>> mish(np.array([-1.0, 0.0, 2.0])).round(6)
     array([-0.303401,  0.      ,  1.943959])

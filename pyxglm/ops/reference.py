@@ -181,7 +181,7 @@ def gelu(x: Array) -> Array:
 
 
 def relu(x: Array) -> Array:
-    """Rectifier: max(x, 0). (The 4.5B model's activation.)
+    """Rectifier, the activation of the 4.5B model: max(x, 0).
 
     >>> relu(np.array([-1.0, 0.0, 2.0]))
     array([0., 0., 2.])

@@ -46,7 +46,7 @@ _SB = (1.0, 3.03380607434824582924e01, 3.25792512996573918826e02, 1.536729586084
 
 
 def _horner(x: Array, coefficients: tuple[float, ...]) -> Array:
-    """Return c0 + c1 x + c2 x^2 + …"""
+    """Evaluate the polynomial c0 + c1 x + c2 x^2 and so on."""
     total = np.full_like(x, coefficients[-1])
     for coefficient in reversed(coefficients[:-1]):
         total = total * x + coefficient

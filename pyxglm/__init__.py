@@ -1,0 +1,58 @@
+"""XGLM, Meta's multilingual language models, written from scratch in NumPy.
+
+>>> from pyxglm import XGLMConfig
+>>> XGLMConfig().num_layers
+24
+
+Names are looked up when they are first used, so that importing the package
+costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from pyxglm._version import __version__
+
+if TYPE_CHECKING:
+    from pyxglm.cache import KVCache as KVCache
+    from pyxglm.config import XGLMConfig as XGLMConfig
+    from pyxglm.dtypes import bfloat16 as bfloat16
+    from pyxglm.generation import generate as generate
+    from pyxglm.generation import stream as stream
+    from pyxglm.modeling import XGLMForCausalLM as XGLMForCausalLM
+    from pyxglm.modeling import XGLMModel as XGLMModel
+    from pyxglm.pretrained import XGLMPreTrainedModel as XGLMPreTrainedModel
+    from pyxglm.tokenization import AddedToken as AddedToken
+    from pyxglm.tokenization import BatchEncoding as BatchEncoding
+    from pyxglm.tokenization import XGLMTokenizer as XGLMTokenizer
+
+#: Every public name and the module that holds it.
+_HOMES = {
+    "AddedToken": "pyxglm.tokenization",
+    "BatchEncoding": "pyxglm.tokenization",
+    "KVCache": "pyxglm.cache",
+    "XGLMConfig": "pyxglm.config",
+    "XGLMForCausalLM": "pyxglm.modeling",
+    "XGLMModel": "pyxglm.modeling",
+    "XGLMPreTrainedModel": "pyxglm.pretrained",
+    "XGLMTokenizer": "pyxglm.tokenization",
+    "bfloat16": "pyxglm.dtypes",
+    "generate": "pyxglm.generation",
+    "stream": "pyxglm.generation",
+}
+
+__all__ = ["__version__", *sorted(_HOMES)]  # names from the table above
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'pyxglm' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

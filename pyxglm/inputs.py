@@ -1,0 +1,227 @@
+"""The arguments of a forward pass: read, checked, and put into the decoder's terms.
+
+Arguments and misuse are those of transformers 4.37's `XGLMModel.forward`.
+Array-likes are accepted; nothing that the caller passes is changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pyxglm.cache import KVCache
+from pyxglm.config import XGLMConfig
+from pyxglm.decoder import Encoder, Mask
+from pyxglm.dtypes import Array, bfloat16
+from pyxglm.ops.reference import POSITION_OFFSET, widen
+
+
+def as_integers(name: str, value: Any) -> Array:
+    """Return an argument as an int64 array.
+
+    Raises
+    ------
+    TypeError
+        If it holds anything but whole numbers.
+    """
+    array = _as_array(name, value)
+    if array.dtype.kind not in "iu" and array.size:
+        raise TypeError(f"{name} holds {array.dtype} values, expected whole numbers")
+    return array.astype(np.int64, copy=False)
+
+
+def as_numbers(name: str, value: Any, dtype: Any) -> Array:
+    """Return an argument as an array in the arithmetic dtype.
+
+    Raises
+    ------
+    TypeError
+        If it holds anything but numbers or booleans.
+    """
+    array = _as_array(name, value)
+    if array.dtype == bfloat16:
+        return widen(array, dtype)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name} holds {array.dtype} values, expected numbers")
+    return array.astype(dtype, copy=False)
+
+
+def _as_array(name: str, value: Any) -> Array:
+    try:
+        return np.asarray(value)
+    except ValueError:
+        raise ValueError(f"{name} is ragged, expected rows of one length") from None
+
+
+def token_ids(name: str, value: Any, vocab_size: int) -> Array:
+    """Return ids of shape (..., T) as (B, T).
+
+    Raises
+    ------
+    ValueError
+        For a single number.
+    IndexError
+        For an id that the vocabulary does not have.
+    """
+    ids = as_integers(name, value)
+    if ids.ndim == 0:
+        raise ValueError(f"{name} is a single number, expected an array of shape (B, T)")
+    ids_BT = ids if ids.ndim == 2 else ids.reshape(int(np.prod(ids.shape[:-1])), ids.shape[-1])
+    check_range(name, ids_BT, 0, vocab_size - 1)
+    return ids_BT
+
+
+def check_range(name: str, values: Array, lowest: int, highest: int) -> None:
+    """Refuse the first value outside lowest..highest, saying where it is."""
+    outside = (values < lowest) | (values > highest)
+    if outside.any():
+        place = np.argwhere(outside)[0].tolist()
+        raise IndexError(
+            f"{name} holds {values[tuple(place)]} at {place}, expected {lowest}..{highest}"
+        )
+
+
+def embeddings(name: str, value: Any, width: int, dtype: Any) -> Array:
+    """Return vectors of shape (B, T, width) in the arithmetic dtype."""
+    array = as_numbers(name, value, dtype)
+    if array.ndim != 3 or array.shape[2] != width:
+        raise ValueError(f"{name} has shape {array.shape}, expected (B, T, {width})")
+    return array
+
+
+def positions(value: Any, B: int, T: int, P: int, rows: int) -> Array:
+    """Return position ids (1 or B, T): P … P + T - 1 unless given.
+
+    The table has `rows` rows, of which position p reads row p + 2.
+    """
+    if value is None:
+        return np.arange(P, P + T)[None]
+    position_ids = as_integers("position_ids", value)
+    if position_ids.shape not in ((1, T), (B, T)):
+        raise ValueError(
+            f"position_ids has shape {position_ids.shape}, expected ({B}, {T}) or (1, {T})"
+        )
+    check_range("position_ids", position_ids, -POSITION_OFFSET, rows - 1 - POSITION_OFFSET)
+    return position_ids
+
+
+def self_mask(value: Any, B: int, T: int, S: int, dtype: Any) -> Mask:
+    """Turn `attention_mask` into the decoder's terms.
+
+    (B, S), over past and new tokens: joined with the causal rule. (B, 1, T, S):
+    replaces it. A key is visible where the mask is exactly 1, in the dtype of
+    the arithmetic, as in transformers.
+    """
+    if value is None:
+        return Mask()
+    mask = as_numbers("attention_mask", value, dtype) == 1
+    if mask.ndim == 4:
+        if mask.shape != (B, 1, T, S):
+            raise ValueError(
+                f"Incorrect 4D attention_mask shape: {mask.shape}; expected: {(B, 1, T, S)}."
+            )
+        return Mask(visible_BTS=mask[:, 0])
+    if mask.shape != (B, S):
+        raise ValueError(
+            f"attention_mask has shape {mask.shape}, expected ({B}, {S}),"
+            f" one column for each of {S - T} past and {T} new tokens, or ({B}, 1, {T}, {S})"
+        )
+    return Mask(keys_BS=mask)
+
+
+def encoder_states(
+    states: Any, mask: Any, config: XGLMConfig, B: int, dtype: Any
+) -> Encoder | None:
+    """Turn `encoder_hidden_states` and `encoder_attention_mask` into the decoder's terms."""
+    if states is None:
+        return None
+    if not config.add_cross_attention:
+        raise ValueError(
+            "encoder_hidden_states is given, expected none: the model has no cross-attention"
+            " (add_cross_attention is false in its configuration)"
+        )
+    hidden_BED = embeddings("encoder_hidden_states", states, config.d_model, dtype)
+    if len(hidden_BED) != B:
+        raise ValueError(
+            f"encoder_hidden_states has batch size {len(hidden_BED)}, expected {B} as the tokens"
+        )
+    keys_BE = None
+    if mask is not None:
+        keys_BE = as_numbers("encoder_attention_mask", mask, dtype) == 1
+        if keys_BE.shape != hidden_BED.shape[:2]:
+            raise ValueError(
+                f"encoder_attention_mask has shape {keys_BE.shape},"
+                f" expected {hidden_BED.shape[:2]} as encoder_hidden_states"
+            )
+    return Encoder(hidden_BED, Mask(causal=False, keys_BS=keys_BE))
+
+
+def head_mask(name: str, value: Any, config: XGLMConfig, dtype: Any) -> Array | None:
+    """Return a head mask (L, H) in the arithmetic dtype."""
+    if value is None:
+        return None
+    mask_LH = as_numbers(name, value, dtype)
+    L, H = config.num_layers, config.attention_heads
+    if mask_LH.ndim == 0 or len(mask_LH) != L:
+        layers = len(mask_LH) if mask_LH.ndim else 0
+        raise ValueError(
+            f"The `{name}` should be specified for {L} layers, but it is for {layers}."
+        )
+    if mask_LH.shape[1:] != (H,):
+        raise ValueError(
+            f"Head mask for a single layer should be of size {(H,)}, but is {mask_LH.shape[1:]}"
+        )
+    return mask_LH
+
+
+def past(
+    value: Any, heads_L: Sequence[int], config: XGLMConfig, B: int, dtype: Any, cross: bool
+) -> list[tuple[Array, ...]]:
+    """Check a ``past_key_values`` tuple: for every layer (k, v) or (k, v, cross k, cross v).
+
+    `heads_L` are the heads of each layer; `cross` says that the cross entries
+    will be read.
+    """
+    L, K = config.num_layers, config.d_model // config.attention_heads
+    if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
+        raise TypeError(f"past_key_values is a {type(value).__name__}, expected a tuple or KVCache")
+    if len(value) != L:
+        raise ValueError(f"past_key_values has {len(value)} layers, expected {L}")
+    checked: list[tuple[Array, ...]] = []
+    for layer, entry in enumerate(value):
+        where = f"past_key_values[{layer}]"
+        if len(entry) not in ((4,) if cross else (2, 4)):
+            raise ValueError(
+                f"{where} has {len(entry)} arrays, expected"
+                + (" 4, with the encoder's keys and values" if cross else " 2 or 4")
+            )
+        arrays = tuple(
+            as_numbers(f"{where}[{i}]", array, dtype)
+            for i, array in enumerate(entry if cross else entry[:2])
+        )
+        length = checked[0][0].shape[2] if checked else (*arrays[0].shape, 0, 0, 0)[2]
+        for i, array in enumerate(arrays):
+            H = heads_L[layer] if i < 2 else config.attention_heads
+            S: Any = length if i < 2 else (*array.shape, 0, 0, 0)[2]
+            if array.shape != (B, H, S, K):
+                raise ValueError(
+                    f"{where}[{i}] has shape {array.shape}, expected ({B}, {H},"
+                    f" {S if i < 2 else 'E'}, {K})"
+                )
+        checked.append(arrays)
+    return checked
+
+
+def check_cache(cache: KVCache, config: XGLMConfig, B: int, dtype: Any) -> None:
+    """Refuse a `KVCache` that belongs to another model, batch or arithmetic."""
+    if len(cache) != config.num_layers:
+        raise ValueError(f"past_key_values has {len(cache)} layers, expected {config.num_layers}")
+    if cache.length:
+        keys = cache[0][0]
+        if keys.shape[0] != B or keys.dtype != dtype:
+            raise ValueError(
+                f"past_key_values holds a batch of {keys.shape[0]} in {keys.dtype},"
+                f" expected {B} in {np.dtype(dtype)}"
+            )
