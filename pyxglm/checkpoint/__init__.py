@@ -1,0 +1,12 @@
+"""Checkpoints: finding them, reading them without torch, writing them.
+
+- `locate` turns a path or a hub id into a directory,
+- `load` maps the weights in it, whatever their format, under XGLM's names,
+- `save` writes safetensors that transformers reads.
+"""
+
+from pyxglm.checkpoint.hub import locate
+from pyxglm.checkpoint.loading import Checkpoint, load
+from pyxglm.checkpoint.saving import save
+
+__all__ = ["Checkpoint", "load", "locate", "save"]

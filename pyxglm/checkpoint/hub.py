@@ -1,0 +1,210 @@
+"""From a name to a directory: a local path, the Hugging Face cache, or a download.
+
+The cache is a directory tree that can be read without any library or network::
+
+    <cache>/models--facebook--xglm-564M/refs/main                a commit's hash
+    <cache>/models--facebook--xglm-564M/snapshots/<commit>/...   its files (links)
+
+Only what is not there is downloaded, by `huggingface_hub` (the extra
+``pyxglm[hub]``), and only the files that will be read.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from pyxglm.checkpoint.index import LAYOUTS, find_layout, read_index
+from pyxglm.strict_json import quoted
+
+CONFIG = "config.json"
+
+#: Small files that a model or its tokenizer may read beside what is asked for.
+COMPANIONS = (
+    CONFIG,
+    "generation_config.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+)
+
+_ID = re.compile(r"(?:[A-Za-z0-9][\w.-]{0,95}/)?[A-Za-z0-9_][\w.-]{0,95}", re.ASCII)
+_REVISION = re.compile(r"[A-Za-z0-9_][\w.+-]*(?:/[A-Za-z0-9_][\w.+-]*)*", re.ASCII)
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+def locate(
+    name_or_path: str | os.PathLike[str],
+    *,
+    revision: str | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    local_files_only: bool = False,
+    filenames: Sequence[str] | None = None,
+) -> Path:
+    """Return the local directory that holds a model.
+
+    Parameters
+    ----------
+    name_or_path
+        A directory, or a model's id on the Hugging Face hub, such as
+        ``"facebook/xglm-564M"``.
+    revision
+        A branch, tag or commit on the hub; ``"main"`` unless given.
+    cache_dir
+        The cache; unless given, what ``HF_HUB_CACHE`` or ``HF_HOME`` says, else
+        ``~/.cache/huggingface/hub``.
+    local_files_only
+        Never use the network. The environment variable ``HF_HUB_OFFLINE=1``
+        says the same.
+    filenames
+        The files that are needed. Unless given: ``config.json``, and for a
+        hub id the weights.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such directory, no such file in it, or the model is
+        neither cached nor can be downloaded.
+    ValueError
+        If the name is neither a directory nor a possible id, or the revision
+        is no possible one.
+    """
+    name = os.fspath(name_or_path)
+    if not isinstance(name, str):
+        raise TypeError(f"the model's name is a {type(name).__name__}, expected a string or path")
+    required = (CONFIG,) if filenames is None else tuple(filenames)
+    if name and "\0" not in name and Path(name).exists():
+        return _checked_directory(Path(name), required)
+    _check_id(name)
+    revision = "main" if revision is None else revision
+    if not _REVISION.fullmatch(revision) or ".." in revision:
+        raise ValueError(f"revision is {quoted(revision)}, expected a branch, a tag or a commit")
+    cache = Path(cache_dir) if cache_dir is not None else default_cache()
+    lacking = f"{name} is no directory, and its revision {revision} is not in the cache {cache}"
+    snapshot = _cached_snapshot(cache, name, revision)
+    if snapshot is not None:
+        try:
+            _check_complete(snapshot, required, weights=filenames is None)
+        except FileNotFoundError as error:
+            lacking = f"{name}, revision {revision}, is incomplete in the cache: {error}"
+        else:
+            return snapshot
+    if local_files_only or _offline():
+        reason = "local_files_only is set" if local_files_only else "HF_HUB_OFFLINE is set"
+        raise FileNotFoundError(f"{lacking}, and {reason}, so it is not downloaded")
+    return _download(name, revision, cache, filenames, lacking)
+
+
+def default_cache() -> Path:
+    """Return the directory of the Hugging Face cache, as huggingface_hub finds it."""
+    for variable in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
+        if path := os.environ.get(variable):
+            return Path(path).expanduser()
+    if home := os.environ.get("HF_HOME"):
+        return Path(home).expanduser() / "hub"
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "huggingface" / "hub"
+
+
+def _checked_directory(path: Path, required: Iterable[str]) -> Path:
+    """Return `path` if it is a directory with the files that are needed."""
+    if not path.is_dir():
+        raise ValueError(f"{path} is a file, expected the directory that holds {CONFIG}")
+    for filename in required:
+        if not (path / filename).is_file():
+            raise FileNotFoundError(f"{path}: there is no {filename} in this directory")
+    return path
+
+
+def _check_id(name: str) -> None:
+    """Tell apart a path that does not exist, a possible hub id, and neither."""
+    if name.startswith(("/", "./", "../", "~")) or name.count("/") > 1:
+        raise FileNotFoundError(f"{quoted(name)}: there is no such directory")
+    if not _ID.fullmatch(name) or ".." in name or "--" in name or name.endswith((".git", ".", "-")):
+        raise ValueError(
+            f"{quoted(name)} is neither a directory nor a hub id such as facebook/xglm-564M"
+        )
+
+
+def _cached_snapshot(cache: Path, name: str, revision: str) -> Path | None:
+    """Return the cached directory of a model's revision, if there is one."""
+    repository = cache / f"models--{name.replace('/', '--')}"
+    commit = revision
+    if not _COMMIT.fullmatch(revision):
+        reference = repository / "refs" / revision
+        if not reference.is_file():
+            return None
+        with reference.open("rb") as file:
+            commit = file.read(100).decode("ascii", "replace").strip()
+        if not _COMMIT.fullmatch(commit):
+            raise ValueError(f"{reference}: holds {quoted(commit)}, expected a commit's hash")
+    snapshot = repository / "snapshots" / commit
+    return snapshot if snapshot.is_dir() else None
+
+
+def _check_complete(snapshot: Path, required: Iterable[str], *, weights: bool) -> None:
+    """Raise FileNotFoundError if a snapshot lacks a file that is needed."""
+    _checked_directory(snapshot, required)
+    if not weights:
+        return
+    layout = find_layout(snapshot)
+    if layout.sharded:
+        for shard in read_index(snapshot / layout.filename, layout.shard_suffix):
+            if not (snapshot / shard).is_file():
+                raise FileNotFoundError(f"{snapshot / shard} is absent")
+
+
+def _offline() -> bool:
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+
+
+def _download(
+    name: str, revision: str, cache: Path, filenames: Sequence[str] | None, lacking: str
+) -> Path:
+    """Download a model's files, with huggingface_hub's progress bars."""
+    try:
+        import huggingface_hub
+    except ModuleNotFoundError:
+        raise FileNotFoundError(
+            f'{lacking}: download it elsewhere, or pip install "pyxglm[hub]" to have it downloaded'
+        ) from None
+    try:
+        available = huggingface_hub.HfApi().list_repo_files(name, revision=revision)
+        path = huggingface_hub.snapshot_download(
+            name,
+            revision=revision,
+            cache_dir=str(cache),
+            allow_patterns=wanted_files(available, filenames),
+        )
+    # Network, authorisation and disk fail in many classes of several libraries.
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise FileNotFoundError(
+            f"{lacking}, and downloading it failed: {type(error).__name__}: {quoted(reason, 300)}"
+        ) from error
+    _check_complete(Path(path), filenames or (CONFIG,), weights=filenames is None)
+    return Path(path)
+
+
+def wanted_files(available: Sequence[str], filenames: Sequence[str] | None) -> list[str]:
+    """Choose what to download of a repository's files.
+
+    The weights come in one layout only, the one that `load` would read: many
+    repositories hold them in several.
+
+    >>> wanted_files(["config.json", "pytorch_model.bin", "flax_model.msgpack"], None)
+    ['config.json', 'pytorch_model.bin']
+    """
+    wanted = [*COMPANIONS, *(filenames or ())]
+    if filenames is None:
+        for layout in LAYOUTS:
+            if layout.filename in available:
+                stem = layout.filename.partition(".")[0]
+                shard = re.compile(rf"{stem}-.*{re.escape(layout.shard_suffix)}")
+                wanted.append(layout.filename)
+                if layout.sharded:
+                    wanted += [file for file in available if shard.fullmatch(file)]
+                break
+    return [file for file in available if file in wanted]
