@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from pyxglm.dtypes import Array, bfloat16
-from pyxglm.ops.activations import gelu_tanh, laplace, mish, sigmoid, silu
+from pyxglm.ops.activations import gelu_fast, gelu_tanh, laplace, mish, sigmoid, silu
 from pyxglm.ops.special import erf
 
 #: Added to the variance in every layer norm (torch's default, which XGLM keeps).
@@ -196,7 +196,7 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "relu": relu,
     "gelu_10": lambda x: np.clip(gelu(x), -10, 10),
     "gelu_accurate": gelu_tanh,
-    "gelu_fast": gelu_tanh,
+    "gelu_fast": gelu_fast,
     "gelu_new": gelu_tanh,
     "gelu_python": gelu,
     "gelu_pytorch_tanh": gelu_tanh,
