@@ -1,0 +1,264 @@
+"""The search: `generate` and `stream`, greedy or sampling, one token a step.
+
+Each step asks the model for the scores of the next token of every row, lets
+the logits processors change them, chooses, and feeds the choice back in. With
+the cache only the new token goes through the model.
+
+The model is anything with transformers' call surface on NumPy arrays: called
+with ``input_ids, attention_mask, position_ids, past_key_values, use_cache,
+return_dict`` it returns an object with ``logits`` and ``past_key_values``. A
+model that takes ``logits_to_keep`` is asked for no logits that nobody reads,
+and this package's own get a `KVCache`, which is appended to in place.
+"""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from pyxglm.cache import KVCache
+from pyxglm.dtypes import Array
+from pyxglm.generation.choice import checked, draw, generators, greedy
+from pyxglm.generation.processors import warp
+from pyxglm.generation.prompts import Prompts, padding_id, positions, prepare
+from pyxglm.generation.settings import GenerationConfig
+from pyxglm.pretrained import XGLMPreTrainedModel
+
+#: A logits processor: (ids so far (B, S), scores (B, V)) -> scores (B, V).
+Processor = Callable[[Array, Array], Array]
+
+
+class Streamer(Protocol):
+    """What `generate` tells ids to as they come, as in transformers."""
+
+    def put(self, value: Array) -> None:
+        """Take the prompts' ids (B, T) first, then each step's ids (B,)."""
+
+    def end(self) -> None:
+        """Know that there are no more."""
+
+
+class _Plan(NamedTuple):
+    """Everything that was decided before the first step."""
+
+    prompts: Prompts
+    settings: GenerationConfig
+    steps: int
+    processors: tuple[Processor, ...]
+    random_B: list[np.random.Generator]
+
+
+def generate(
+    model: Any,
+    input_ids: Any = None,
+    *,
+    attention_mask: Any = None,
+    generation_config: GenerationConfig | None = None,
+    logits_processor: Sequence[Processor] = (),
+    streamer: Streamer | None = None,
+    seed: int = 0,
+    **settings: Any,
+) -> Array:
+    """Continue each prompt until it ends or is long enough.
+
+    Parameters
+    ----------
+    model
+        The model: see this module's text.
+    input_ids
+        The prompts' ids, (B, T) or lists of unequal length (padded on the
+        left here), or one prompt's. ``None``: one empty prompt.
+    attention_mask
+        Zeros at padding. Without it, lists of unequal length need none; in an
+        array, ids equal to `pad_token_id` count as padding.
+    generation_config
+        Settings; without it the model's own.
+    logits_processor
+        Functions ``(ids_BS, scores_BV) -> scores_BV``, applied in order before
+        a token is chosen. Finished rows come along.
+    streamer
+        Its ``put`` gets the prompts' ids, then the ids of each step, its
+        ``end`` tells that they are complete.
+    seed
+        Of the draws when ``do_sample=True``: the same seed gives the same
+        ids. Row r draws from a stream of its own that depends on nothing but
+        `seed` and r: neither on other rows nor on when they finish.
+    **settings
+        Settings of `GenerationConfig` that replace the configured ones:
+        ``max_new_tokens=50``, ``do_sample=True``, ``temperature=0.7`` …
+
+    Returns
+    -------
+    ids_BS
+        Prompts and continuations, int64. A row that generated an
+        ``eos_token_id`` is filled up with ``pad_token_id``; those in its
+        prompt end nothing.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting, a prompt or a mask is impossible, or scores are NaN.
+
+    Warns
+    -----
+    UserWarning
+        If the batch is padded on the right, if settings of sampling are given
+        without ``do_sample=True``, or both lengths are.
+    """
+    plan = _plan(
+        model, input_ids, attention_mask, generation_config, logits_processor, seed, settings
+    )
+    if streamer is not None:
+        streamer.put(plan.prompts.ids_BT)
+    columns = [plan.prompts.ids_BT]
+    for ids_B in _search(model, plan):
+        if streamer is not None:
+            streamer.put(ids_B)
+        columns.append(ids_B[:, None])
+    if streamer is not None:
+        streamer.end()
+    return np.concatenate(columns, axis=1)
+
+
+def stream(
+    model: Any,
+    input_ids: Any = None,
+    *,
+    attention_mask: Any = None,
+    generation_config: GenerationConfig | None = None,
+    logits_processor: Sequence[Processor] = (),
+    seed: int = 0,
+    **settings: Any,
+) -> Iterator[Array]:
+    """Generate, and yield each step's ids as soon as they are chosen.
+
+    Parameters are `generate`'s, and are checked before the first step.
+    ``text_pieces`` turns the ids of one row into text.
+
+    Returns
+    -------
+    iterator of ids_B
+        The new id of every row, ``pad_token_id`` for finished rows.
+    """
+    plan = _plan(
+        model, input_ids, attention_mask, generation_config, logits_processor, seed, settings
+    )
+    return _search(model, plan)
+
+
+def _plan(
+    model: Any,
+    input_ids: Any,
+    attention_mask: Any,
+    generation_config: GenerationConfig | None,
+    logits_processor: Sequence[Processor],
+    seed: int,
+    changes: dict[str, Any],
+) -> _Plan:
+    """Check everything, so that nothing fails half-way that could fail now."""
+    configured = generation_config if generation_config is not None else default_settings(model)
+    settings = configured.updated(**changes)
+    vocab_size = getattr(getattr(model, "config", None), "vocab_size", None)
+    prompts = prepare(input_ids, attention_mask, settings, vocab_size)
+    B, T = prompts.ids_BT.shape
+    if settings.max_new_tokens is not None:
+        if changes.get("max_length") is not None:
+            _warn("max_length is ignored: max_new_tokens is given too")
+        steps = settings.max_new_tokens
+    else:
+        steps = settings.max_length - T
+        if steps < 1:
+            raise ValueError(
+                f"max_length is {settings.max_length} and counts the prompt, which has {T} tokens:"
+                f" expected at least {T + 1}, or max_new_tokens"
+            )
+    if not settings.do_sample:
+        idle = [name for name in ("temperature", "top_k", "top_p") if changes.get(name) is not None]
+        if idle:
+            _warn(f"{', '.join(idle)} without do_sample=True: the search is greedy")
+    return _Plan(prompts, settings, int(steps), tuple(logits_processor), generators(seed, B))
+
+
+def default_settings(model: Any) -> GenerationConfig:
+    """Return the model's own settings, or the defaults with its special ids."""
+    settings = getattr(model, "generation_config", None)
+    if isinstance(settings, GenerationConfig):
+        return settings
+    config = getattr(model, "config", None)
+    return GenerationConfig() if config is None else GenerationConfig.from_model_config(config)
+
+
+def _search(model: Any, plan: _Plan) -> Iterator[Array]:
+    """Run the steps."""
+    settings, (ids_BT, mask_BT) = plan.settings, plan.prompts
+    B = len(ids_BT)
+    pad = padding_id(settings, needed=False)
+    unfinished_B = np.ones(B, dtype=bool)
+    cache, past = _new_cache(model, plan), 0
+    extra = _last_logits_only(model)
+    for _ in range(plan.steps):
+        outputs = model(
+            input_ids=ids_BT[:, past:],
+            attention_mask=mask_BT,
+            position_ids=positions(mask_BT)[:, past:],
+            past_key_values=cache,
+            use_cache=settings.use_cache,
+            return_dict=True,
+            **extra,
+        )
+        if getattr(outputs, "logits", None) is None:
+            raise TypeError(
+                f"{type(model).__name__} returned no logits, expected a model with an output head"
+                " such as XGLMForCausalLM"
+            )
+        next_B = _choose(outputs.logits[:, -1], ids_BT, unfinished_B, plan)
+        next_B = np.where(unfinished_B, next_B, pad)
+        yield next_B
+        unfinished_B &= ~np.isin(next_B, settings.eos_ids)
+        if not unfinished_B.any():
+            return
+        if settings.use_cache:
+            cache, past = outputs.past_key_values, ids_BT.shape[1]
+        ids_BT = np.concatenate([ids_BT, next_B[:, None]], axis=1)
+        mask_BT = np.pad(mask_BT, ((0, 0), (0, 1)), constant_values=1)
+
+
+def _choose(scores_BV: Array, ids_BS: Array, unfinished_B: Array, plan: _Plan) -> Array:
+    """Choose the next token of every row."""
+    for processor in plan.processors:
+        scores_BV = processor(ids_BS, scores_BV)
+    checked(scores_BV, unfinished_B)
+    if not plan.settings.do_sample:
+        return greedy(scores_BV)
+    next_B = np.zeros(len(scores_BV), np.int64)
+    for row in np.flatnonzero(unfinished_B):
+        # Only differences matter to a distribution. With the best score at 0,
+        # dividing by a small temperature cannot overflow to plus infinity.
+        scores_1V = scores_BV[row : row + 1].astype(np.float64)
+        with np.errstate(over="ignore"):
+            scores_1V = scores_1V - scores_1V.max()
+        scores_1V = warp(scores_1V, plan.settings)
+        next_B[row] = draw(scores_1V, np.array([plan.random_B[row].random()]))[0]
+    return next_B
+
+
+def _new_cache(model: Any, plan: _Plan) -> KVCache | None:
+    """Return a cache to be filled in place, if the model has such a thing."""
+    if not plan.settings.use_cache or not isinstance(model, XGLMPreTrainedModel):
+        return None
+    # Room for all there may be, within reason: most rows end early, and it can grow.
+    return KVCache(model.config.num_layers, plan.prompts.ids_BT.shape[1] + min(plan.steps, 512))
+
+
+def _last_logits_only(model: Any) -> dict[str, int]:
+    """Return the argument that keeps a model from computing logits nobody reads."""
+    call = getattr(model, "forward", model)
+    return {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(call).parameters else {}
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, UserWarning, stacklevel=4)  # the caller of generate or stream

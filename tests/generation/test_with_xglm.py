@@ -1,0 +1,86 @@
+"""generate on XGLM itself: the cache, padding and float64 change no id."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import pytest
+
+from pyxglm import KVCache, XGLMConfig, XGLMForCausalLM, XGLMModel
+from pyxglm.generation import GenerationConfig, generate
+
+CONFIG = XGLMConfig(
+    vocab_size=40, d_model=16, ffn_dim=24, num_layers=2, attention_heads=4, init_std=0.4
+)
+PROMPTS = [[2, 5, 6, 7, 30], [2, 17], [2, 9, 9]]
+OPTIONS = {"max_new_tokens": 12, "eos_token_id": None}
+
+
+@pytest.fixture(scope="module", params=["float32", "float64"])
+def model(request):
+    return XGLMForCausalLM(CONFIG, seed=3, compute=request.param)
+
+
+def by_hand(model, prompt, steps):
+    """Continue a prompt with plain forward calls."""
+    ids = list(prompt)
+    for _ in range(steps):
+        ids.append(int(model([ids]).logits[0, -1].argmax()))
+    return ids
+
+
+def test_greedy_with_cache_and_padding_is_plain_forward(model):
+    ids = generate(model, PROMPTS, **OPTIONS).tolist()
+    for row, prompt in zip(ids, PROMPTS, strict=True):
+        assert row[5 - len(prompt) :] == by_hand(model, prompt, 12)
+    assert len({tuple(row[5:]) for row in ids}) == 3, "the prompts should matter"
+
+
+def test_sampling_without_the_cache_draws_the_same(model):
+    options = OPTIONS | {"do_sample": True, "top_p": 0.9, "seed": 11}
+    cached = generate(model, PROMPTS, **options)
+    assert cached.tolist() == generate(model, PROMPTS, use_cache=False, **options).tolist()
+    assert cached.tolist() != generate(model, PROMPTS, **OPTIONS).tolist()
+
+
+def test_the_cache_is_filled_in_place(model, monkeypatch):
+    given = []
+    forward = XGLMForCausalLM.forward
+
+    @functools.wraps(forward)  # its signature is asked for
+    def spy(self, *args, **kwargs):
+        given.append((kwargs["past_key_values"], kwargs["logits_to_keep"]))
+        return forward(self, *args, **kwargs)
+
+    monkeypatch.setattr(XGLMForCausalLM, "forward", spy)
+    monkeypatch.setattr(XGLMForCausalLM, "__call__", spy)
+    model.generate([2, 5, 6], max_new_tokens=4, eos_token_id=None)
+    caches, kept = zip(*given, strict=True)
+    assert isinstance(caches[0], KVCache)
+    assert all(cache is caches[0] for cache in caches)
+    assert caches[0].length == 6
+    assert kept == (1, 1, 1, 1)
+
+
+def test_more_positions_than_the_table_has():
+    config = XGLMConfig.from_dict({**CONFIG.to_dict(), "max_position_embeddings": 8})
+    model = XGLMForCausalLM(config, seed=3)
+    assert generate(model, [2, 5], **OPTIONS).tolist() == [by_hand(model, [2, 5], 12)]
+
+
+def test_many_steps_need_no_memory_in_advance(model):
+    options = {"max_new_tokens": 10**9, "eos_token_id": list(range(40))}
+    assert generate(model, [2, 5], **options).shape == (1, 3)
+
+
+def test_the_bare_model_is_refused():
+    with pytest.raises(TypeError, match="^XGLMModel returned no logits, expected"):
+        generate(XGLMModel(CONFIG), [2, 5])
+
+
+def test_the_settings_of_a_checkpoint(tmp_path):
+    config = XGLMConfig(eos_token_id=7)
+    assert GenerationConfig.of_checkpoint(tmp_path, config).eos_token_id == 7
+    GenerationConfig(eos_token_id=9, max_length=np.int64(30)).save_pretrained(tmp_path)
+    assert GenerationConfig.of_checkpoint(tmp_path, config).eos_token_id == 9
