@@ -51,3 +51,10 @@ def expected(group: str, case: str, call: int, dtype: str) -> dict[str, np.ndarr
         for name, array in load(group).items()
         if name.startswith(start) and name.endswith(end)
     }
+
+
+def activation_inputs() -> np.ndarray:
+    """Return the float32 numbers on which every activation is recorded: centre and tails."""
+    steps = np.arange(-24, 25, dtype=np.float32) / 4
+    far = np.array([7.5, 9.75, 10.25, 14, 20, 60, 90, 1000, 1e-3, 1e-6, 1e-30], np.float32)
+    return np.concatenate([steps, far, -far])

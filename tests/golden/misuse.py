@@ -1,8 +1,9 @@
 """Calls that must be refused, and what transformers 4.37.2 says to them.
 
 `expect` is what this project answers. Where 4.37.2 raises a considered
-ValueError, ours is a ValueError too, and with ``"same_text": True`` its text is
-the same (a shape is written ``(4,)`` where torch writes ``torch.Size([4])``).
+ValueError, ours is a ValueError too; with ``"same_text": True`` its text is the
+same (a shape is written ``(4,)`` where torch writes ``torch.Size([4])``). Of 2-D
+masks the oracle only says which 4-D mask it made of them; ours names the argument.
 Where it stumbles (an IndexError from deep inside, an AttributeError, a
 RuntimeError of a matrix product) or where it answers at all, ours is one clear
 error of a type that says what is wrong.
@@ -29,7 +30,10 @@ def plain_text(message: str) -> str:
 
 
 def misuses() -> list[Misuse]:
-    """Return every misuse: a model, calls that work, and the last one, which must not."""
+    """Return every misuse: a model, calls that work, and the last one, which must not.
+
+    One without calls is a configuration that must be refused.
+    """
     rows = ids(1, 2, 5)
     heads = [[1.0] * 4] * 2
     encoder = {"encoder_hidden_states": {"noise": 1, "shape": [2, 4, 16]}}
@@ -62,11 +66,11 @@ def misuses() -> list[Misuse]:
         ask("mask_too_short", value, five | {"attention_mask": [[1] * 4] * 2}),
         ask("mask_too_long", value, five | {"attention_mask": [[1] * 6] * 2}),
         ask("mask_too_long_for_one_token", value,
-            {"input_ids": one, "attention_mask": [[1] * 3] * 2}, same=True),
+            {"input_ids": one, "attention_mask": [[1] * 3] * 2}),
         ask("mask_of_new_tokens_only", value, five,
             five | {"attention_mask": [[1] * 5] * 2, "past": 0}),
         ask("mask_of_one_new_token_only", value, five,
-            {"input_ids": one, "attention_mask": [[1], [1]], "past": 0}, same=True),
+            {"input_ids": one, "attention_mask": [[1], [1]], "past": 0}),
         ask("mask_of_other_batch", value, five | {"attention_mask": [[1] * 5] * 3}),
         ask("mask_4d_wrong_keys", value,
             five | {"attention_mask": [[[[1] * 4] * 5]] * 2}, same=True),
@@ -84,12 +88,15 @@ def misuses() -> list[Misuse]:
         ask("encoder_of_other_batch", value, five | {"encoder_hidden_states":
             {"noise": 1, "shape": [3, 4, 16]}}, **cross),
         ask("encoder_mask_too_short", value,
-            five | {**encoder, "encoder_attention_mask": [[1] * 3] * 2}, same=True, **cross),
+            five | {**encoder, "encoder_attention_mask": [[1] * 3] * 2}, **cross),
         ask("encoder_mask_of_other_batch", value,
-            five | {**encoder, "encoder_attention_mask": [[1] * 4] * 3}, same=True, **cross),
+            five | {**encoder, "encoder_attention_mask": [[1] * 4] * 3}, **cross),
         ask("encoder_mask_4d", value,
             five | {**encoder, "encoder_attention_mask": [[[[1] * 4] * 5]] * 2}, **cross),
         ask("position_beyond_the_table", index, five | {"position_ids": [[0, 1, 2, 3, 24]]}),
+        # The oracle keeps a table that grew, so that an earlier call decides on a later one.
+        ask("position_of_an_earlier_longer_call", index, {"input_ids": ids(2, 1, 12)},
+            five | {"position_ids": [[11, 10, 9, 8, 7]]}, max_position_embeddings=8),
         ask("position_minus_three", index, five | {"position_ids": [[0, 1, 2, -3, 4]]}),
         ask("positions_of_other_length", value, five | {"position_ids": [[0, 1, 2]]}),
         ask("positions_of_other_batch", value, five | {"position_ids": [[0, 1, 2, 3, 4]] * 3}),
@@ -104,8 +111,11 @@ def misuses() -> list[Misuse]:
         ask("past_of_other_batch", value, {"input_ids": rows[:1]}, {"input_ids": one, "past": 0}),
         ask("loss_of_4_37_without_a_pad_token", other,
             five | {"labels": rows, "loss_type": "hf-4.37"}, pad_token_id=None),
+        # The oracle takes the self-attention's keys for the encoder's.
+        ask("cache_without_the_encoder", value, five,
+            {"input_ids": one, **encoder, "past": 0}, **cross),
         ask("past_of_too_few_layers", value, five, {"input_ids": one, "past": 0, "past_layers": 1}),
-        ask("activation_unknown", f"{value} KeyError", five, activation_function="gellu"),
-        ask("width_not_divisible", value, five, d_model=15),
-        ask("width_without_frequencies", value, five, d_model=3, attention_heads=1),
+        ask("activation_unknown", f"{value} KeyError", activation_function="gellu"),
+        ask("width_not_divisible", value, d_model=15),
+        ask("width_without_frequencies", value, d_model=3, attention_heads=1),
     ]  # fmt: skip

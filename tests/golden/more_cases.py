@@ -9,7 +9,7 @@ from golden.cases import Case, activations, case, embeds, heads, ids, masks, pas
 
 
 def cross() -> list[Case]:
-    """Attend to an encoder: masks, cached keys and values, and the trap of a short cache."""
+    """Attend to an encoder: masks of its states, cached keys and values, head masks."""
     encoder = {"encoder_hidden_states": {"noise": 21, "shape": [2, 5, 16]}}
     other = {"encoder_hidden_states": {"noise": 22, "shape": [2, 5, 16]}}
     mask = {"encoder_attention_mask": [[1, 1, 1, 0, 0], [0, 1, 0, 1, 1]]}
@@ -32,10 +32,6 @@ def cross() -> list[Case]:
                    {"input_ids": two, **encoder, **mask, "past": 1, **shown}],
         "cached_keys_win": [{"input_ids": start, **encoder},
                             {"input_ids": one, **other, "past": 0}],
-        "short_cache_trap": [{"input_ids": start},
-                             {"input_ids": one, **encoder, "past": 0, **shown}],
-        "short_cache_trap_chunk": [{"input_ids": start},
-                                   {"input_ids": two, **encoder, "past": 0}],
         "no_encoder": [{"input_ids": start, **mask}],
         "encoder_left_out_later": [{"input_ids": start, **encoder},
                                    {"input_ids": two, "past": 0,
@@ -70,8 +66,6 @@ def positions() -> list[Case]:
         case("longer_than_the_table", {"input_ids": twelve}, **small),
         case("past_beyond_the_table", {"input_ids": [twelve[0][:7]]},
              {"input_ids": [twelve[0][7:11]], "past": 0}, {"input_ids": [[5]], "past": 1}, **small),
-        case("the_table_stays_long", {"input_ids": twelve},
-             {"input_ids": five, "position_ids": [[11, 10, 9, 8, 7]]}, **small),
         case("odd_width_grows", {"input_ids": twelve}, d_model=15, attention_heads=3, **small),
         case("pad_5", {"input_ids": five}, pad_token_id=5),
         case("pad_0", {"input_ids": five, "position_ids": [[-1, -2, 0, 1, 2]]}, pad_token_id=0),
@@ -89,6 +83,7 @@ def losses() -> list[Case]:
         "all": {"input_ids": rows, "labels": rows},
         "holes": {"input_ids": rows, "labels": holes},
         "first_only_ignored": {"input_ids": rows, "labels": [[-100, *row[1:]] for row in rows]},
+        "first_label_absurd": {"input_ids": rows, "labels": [[99, *row[1:]] for row in rows]},
         "pads_count": {"input_ids": rows, "labels": [[1, 1, *row[2:]] for row in rows],
                        "attention_mask": [[0, 0, 1, 1, 1, 1]] * 2},
         "all_ignored": {"input_ids": rows, "labels": [[-100] * 6] * 2},

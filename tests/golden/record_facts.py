@@ -1,8 +1,8 @@
 """Record facts beside the outputs: ``tests/golden/model/facts.npz``.
 
-Position tables of many widths; names and shapes of parameters; what fresh
-initialisation leaves in them; what `resize_token_embeddings` and `prune_heads`
-do; the order of forward's arguments.
+Position tables of many widths; every activation on a grid of numbers; names and
+shapes of parameters; what fresh initialisation leaves in them; what
+`resize_token_embeddings` and `prune_heads` do; the order of forward's arguments.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from golden.cases import BASE, ids
+from golden.cases import ACTIVATIONS, BASE, ids
+from golden.compare import activation_inputs
 from golden.oracle import build
 from transformers import XGLMConfig, XGLMForCausalLM, XGLMModel
+from transformers.activations import ACT2FN
 from transformers.models.xglm.modeling_xglm import XGLMSinusoidalPositionalEmbedding as Positions
 
 TABLE_WIDTHS = (4, 5, 6, 15, 16, 33, 64, 129, 1024, 2048)
@@ -33,11 +35,19 @@ CONFIGS: dict[str, dict[str, Any]] = {
 
 def record(folder: Path) -> None:
     """Write the file."""
+    if sorted(ACTIVATIONS) != sorted(ACT2FN):
+        raise AssertionError("the grid misses an activation")
     arrays: dict[str, np.ndarray] = {}
     for width in TABLE_WIDTHS:
         arrays[f"table.{width}"] = table_rows(width)
         arrays[f"frequencies.{width}"] = frequencies(width)
+    for name in ACTIVATIONS:
+        for dtype in (torch.float32, torch.float64):
+            x = torch.from_numpy(activation_inputs()).to(dtype)
+            arrays[f"{name}.{str(dtype).removeprefix('torch.')}"] = ACT2FN[name](x).numpy()
     facts = {
+        "configs": CONFIGS,
+        "activations": ACTIVATIONS,
         "table_rows": TABLE_ROWS,
         "table_widths": TABLE_WIDTHS,
         "parameters": {name: parameters(fields) for name, fields in CONFIGS.items()},

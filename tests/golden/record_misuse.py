@@ -16,7 +16,8 @@ def record(folder: Path) -> None:
     for misuse in found:
         misuse["oracle"] = answer(misuse)
     path = folder / "misuse.json"
-    path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    lines = ",\n".join(json.dumps(entry) for entry in found)
+    path.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
     kinds = sorted({entry["oracle"]["type"] for entry in found})
     print(f"{path.name}: {len(found)} misuses, {path.stat().st_size} bytes, answers {kinds}")
 
