@@ -138,6 +138,8 @@ typedef struct pyxglm_attention_args {
 } pyxglm_attention_args;
 typedef void pyxglm_attention_fn(const pyxglm_attention_args *a, int64_t begin, int64_t end,
                                  float *scratch);
+int64_t pyxglm_attention_tasks(const pyxglm_attention_args *a);
+int64_t pyxglm_attention_scratch(const pyxglm_attention_args *a); /* floats */
 
 /* The table of kernels. scalar/ fills all of it; then every level that the CPU
  * and the operating system allow overwrites what it has. */
