@@ -7,11 +7,12 @@
 #ifndef PYXGLM_INTERNAL_H
 #define PYXGLM_INTERNAL_H
 
+#include "portability.h"
+
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
-#include "portability.h"
 #include "pyxglm.h"
 
 /* === Constants of the arithmetic ========================================= */
@@ -24,7 +25,11 @@
  * rescaled, so it is one constant for all lengths, masks and batches. */
 #define PYXGLM_KEY_BLOCK 16
 
-/* Queries of a task. This one is tuning: no result depends on it. */
+/* Outputs of `linear` are handed to threads in multiples of this, so that a
+ * kernel's tiles stay whole. Tuning: no result depends on it. */
+#define PYXGLM_LINEAR_TILE 16
+
+/* Queries of a task. Tuning: no result depends on it. */
 #define PYXGLM_QUERY_BLOCK 32
 
 /* === Stored numbers ====================================================== */
@@ -150,14 +155,23 @@ typedef void pyxglm_range_fn(void *context, int64_t begin, int64_t end);
 void pyxglm_parallel(pyxglm_range_fn *fn, void *context, int64_t count, int64_t grain);
 
 /* Memory of the calling thread, at least `bytes`, 64-byte aligned, contents
- * undefined. Kept and reused: the next call of the same thread gets the same
- * memory. NULL if there is none. */
-void *pyxglm_scratch(size_t bytes);
+ * undefined. Kept and reused: the next call of the same thread and purpose
+ * gets the same memory. NULL if there is none. */
+enum {
+    PYXGLM_SCRATCH_CALL = 0, /* an entry point's, until it returns */
+    PYXGLM_SCRATCH_TASK = 1, /* a range function's, until it returns */
+    PYXGLM_SCRATCH_USES = 2
+};
+void *pyxglm_scratch(int use, size_t bytes);
 
 /* === The table of kernels ================================================ */
 
 /* Whether this CPU and this operating system let `level` run. */
 int pyxglm_cpu_has(int level);
+
+/* The table of a level, or of the level in use if that is -1. NULL if the
+ * level is not available. */
+const pyxglm_kernels *pyxglm_table(int level);
 
 /* Each puts its kernels into the table; scalar fills all of it. */
 void pyxglm_fill_scalar(pyxglm_kernels *table);

@@ -10,6 +10,14 @@
 #error "pyxglm's C kernels are built with gcc or clang"
 #endif
 
+/* POSIX beside C11: threads, clocks, aligned memory. It has to be said before
+ * the first system header, so this file is included first everywhere. */
+#ifndef _POSIX_C_SOURCE
+#define _POSIX_C_SOURCE 200809L
+#endif
+
+#include <stdint.h>
+
 /* Processor families that have kernels of their own. */
 #if defined(__x86_64__)
 #define PYXGLM_X86 1
@@ -40,6 +48,26 @@
 #define PYXGLM_PAUSE() __asm__ volatile("isb" ::: "memory")
 #else
 #define PYXGLM_PAUSE() ((void)0)
+#endif
+
+#if PYXGLM_X86
+#include <cpuid.h>
+
+/* CPUID leaf `leaf`, subleaf 0: eax, ebx, ecx, edx. All 0 if there is no such leaf. */
+PYXGLM_INLINE void pyxglm_cpuid(uint32_t leaf, uint32_t out[4])
+{
+    out[0] = out[1] = out[2] = out[3] = 0;
+    __get_cpuid_count(leaf, 0, out, out + 1, out + 2, out + 3);
+}
+
+/* XCR0: the register sets that the operating system saves for each thread.
+ * Only to be executed if CPUID says OSXSAVE. */
+PYXGLM_INLINE uint64_t pyxglm_xgetbv(void)
+{
+    uint32_t low, high;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (uint64_t)high << 32 | low;
+}
 #endif
 
 #endif

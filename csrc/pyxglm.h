@@ -152,4 +152,55 @@ typedef struct pyxglm_kernels {
     pyxglm_linear_fn *linear[3];       /* by dtype */
     pyxglm_attention_fn *attention;
 } pyxglm_kernels;
+
+/* === Levels ============================================================== */
+
+/* "scalar", "avx2", "avx512", "amx", "neon"; NULL for any other number. */
+const char *pyxglm_level_name(int level);
+
+/* Whether a level can be used: this library has kernels for it, the CPU has
+ * the instructions, and the operating system saves the registers. */
+int pyxglm_level_available(int level);
+
+/* The rule behind that for x86, for any CPU: CPUID leaf 1 ecx, leaf 7 ebx and
+ * the register XCR0 (0 where OSXSAVE is not set). */
+int pyxglm_cpu_allows(int level, uint32_t leaf1_ecx, uint32_t leaf7_ebx, uint64_t xcr0);
+
+/* The level in use: at first the highest available. Choosing one that is not
+ * available changes nothing and returns PYXGLM_NO_LEVEL. */
+int pyxglm_level(void);
+int pyxglm_use_level(int level);
+
+/* The entries of the table by name: "embed_f32", ..., "attention"; NULL behind
+ * the last. And the level whose kernel serves an entry when `level` is in use. */
+const char *pyxglm_entry_name(int entry);
+int pyxglm_serving_level(int level, int entry);
+
+/* === Threads ============================================================= */
+
+/* Threads that share the work of a call, the caller included, from 1 (so it is
+ * at first) to PYXGLM_MAX_THREADS; numbers outside are cut off. Setting waits
+ * for calls in progress. Workers start when they are first needed. */
+enum { PYXGLM_MAX_THREADS = 1024 };
+void pyxglm_set_num_threads(int threads);
+int pyxglm_get_num_threads(void);
+
+/* === Calls =============================================================== */
+
+/* Each computes a whole operation on the threads, by the kernels of `level`,
+ * or of the level in use if that is -1. The caller has checked shapes, dtypes,
+ * ids and positions. Any number of threads may call at once: one of them gets
+ * the workers, the others compute alone. Results are the same either way. */
+enum {
+    PYXGLM_OK = 0,
+    PYXGLM_NO_LEVEL = 1, /* the level is not available */
+    PYXGLM_NO_MEMORY = 2 /* there is no memory for scratch; outputs are undefined */
+};
+int pyxglm_run_embed(const pyxglm_embed_args *a, int dtype, int level);
+int pyxglm_run_layer_norm(const pyxglm_layer_norm_args *a, int level);
+int pyxglm_run_softmax(const pyxglm_map_args *a, int level);
+int pyxglm_run_log_softmax(const pyxglm_map_args *a, int level);
+int pyxglm_run_activation(const pyxglm_map_args *a, int activation, int level);
+int pyxglm_run_linear(const pyxglm_linear_args *a, int dtype, int level);
+int pyxglm_run_attention(const pyxglm_attention_args *a, int level);
 #endif

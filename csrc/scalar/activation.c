@@ -1,7 +1,7 @@
 /* The activations. Reference: pyxglm/ops/reference.py and ops/activations.py. */
-#include <math.h>
-
 #include "scalar.h"
+
+#include <math.h>
 
 #define SQRT_HALF 0.70710678f
 #define SQRT_2_OVER_PI 0.79788456f

@@ -6,10 +6,10 @@
  * 2018, "Online normalizer calculation for softmax"). This happens by blocks
  * of PYXGLM_KEY_BLOCK visible keys: hidden keys are not counted, so they move
  * no boundary and no bit. */
+#include "scalar.h"
+
 #include <float.h>
 #include <math.h>
-
-#include "scalar.h"
 
 typedef struct state {
     float largest, sum;

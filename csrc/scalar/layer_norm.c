@@ -1,7 +1,7 @@
 /* Layer norm. Reference: pyxglm/ops/reference.py, layer_norm. */
-#include <math.h>
-
 #include "scalar.h"
+
+#include <math.h>
 
 void pyxglm_layer_norm_scalar(const pyxglm_layer_norm_args *a, int64_t begin, int64_t end)
 {

@@ -3,9 +3,9 @@
  * The maximum is subtracted first. NaN must come through: comparisons with it
  * are false, so it does not become the maximum, but its exp is NaN, and so is
  * the sum. */
-#include <math.h>
-
 #include "scalar.h"
+
+#include <math.h>
 
 static float row_max(const float *x, int64_t width)
 {
