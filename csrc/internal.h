@@ -169,10 +169,6 @@ void *pyxglm_scratch(int use, size_t bytes);
 /* Whether this CPU and this operating system let `level` run. */
 int pyxglm_cpu_has(int level);
 
-/* The table of a level, or of the level in use if that is -1. NULL if the
- * level is not available. */
-const pyxglm_kernels *pyxglm_table(int level);
-
 /* Each puts its kernels into the table; scalar fills all of it. */
 void pyxglm_fill_scalar(pyxglm_kernels *table);
 #if PYXGLM_X86

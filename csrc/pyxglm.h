@@ -171,6 +171,11 @@ int pyxglm_cpu_allows(int level, uint32_t leaf1_ecx, uint32_t leaf7_ebx, uint64_
 int pyxglm_level(void);
 int pyxglm_use_level(int level);
 
+/* The table of a level, or of the level in use if that is -1; NULL if the level
+ * is not available. For what wants a kernel itself, on a range of its choice:
+ * the checker and the benchmark. Everything else calls pyxglm_run_*. */
+const pyxglm_kernels *pyxglm_table(int level);
+
 /* The entries of the table by name: "embed_f32", ..., "attention"; NULL behind
  * the last. And the level whose kernel serves an entry when `level` is in use. */
 const char *pyxglm_entry_name(int entry);
