@@ -134,7 +134,8 @@ def layer_norm(x_BTD: Array, weight_D: Array, bias_D: Array) -> Array:
     centred_BTD = x_BTD - x_BTD.mean(axis=-1, keepdims=True)
     variance_BT1 = np.square(centred_BTD).mean(axis=-1, keepdims=True)
     normal_BTD = centred_BTD / np.sqrt(variance_BT1 + LAYER_NORM_EPS)
-    return normal_BTD * widen(weight_D, x_BTD.dtype) + widen(bias_D, x_BTD.dtype)
+    y_BTD: Array = normal_BTD * widen(weight_D, x_BTD.dtype) + widen(bias_D, x_BTD.dtype)
+    return y_BTD
 
 
 def linear(
@@ -228,7 +229,8 @@ def softmax(x: Array) -> Array:
     if x.shape[-1] == 0:
         return x
     powers = np.exp(x - x.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
+    weights: Array = powers / powers.sum(axis=-1, keepdims=True)
+    return weights
 
 
 def visible_keys(
@@ -316,7 +318,8 @@ def log_softmax(x: Array) -> Array:
     array([0.25, 0.75])
     """
     shifted = x - x.max(axis=-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    logs: Array = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return logs
 
 
 def cross_entropy(logits_NV: Array, targets_N: Array) -> Any:
