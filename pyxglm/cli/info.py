@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from pyxglm._version import __version__
@@ -27,6 +26,16 @@ SHOWN = (
     "activation_function",
     "scale_embedding",
     "tie_word_embeddings",
+)
+
+#: What may lie beside the weights and is read with them.
+COMPANIONS = (
+    "config.json",
+    "generation_config.json",
+    "sentencepiece.bpe.model",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
 )
 
 
@@ -69,6 +78,8 @@ def described(name: Any, place: dict[str, Any]) -> dict[str, Any]:
     directory = checkpoint.locate(name, **place)
     config = XGLMConfig.from_pretrained(directory)
     found = checkpoint.load(directory, config)
+    files = [*found.files, *(directory / name for name in COMPANIONS)]
+    files = [path for path in files if path.exists()]
     stored: Counter[str] = Counter()
     for array in found.weights.values():
         stored[dtype_name(array.dtype)] += array.size
@@ -82,7 +93,7 @@ def described(name: Any, place: dict[str, Any]) -> dict[str, Any]:
         "parameters": sum(stored.values()),
         "parameters_by_dtype": dict(stored),
         "unexpected_tensors": list(found.unexpected),
-        "files": [{"name": path.name, "bytes": path.stat().st_size} for path in found.files],
+        "files": [{"name": path.name, "bytes": path.stat().st_size} for path in files],
         "memory": memory_needed(config, found.weights.values())._asdict(),
     }
 
@@ -101,7 +112,7 @@ def lines(facts: dict[str, Any]) -> Iterable[tuple[str, str]]:
     )
     yield "parameters", f"{facts['parameters']:,} ({stored})"
     for number, file in enumerate(facts["files"]):
-        yield "" if number else "files", f"{Path(file['name'])}  {size(file['bytes'])}"
+        yield "" if number else "files", f"{file['name']:<25}{size(file['bytes'])}"
     yield "memory", f"{size(memory['weights'])} weights, mapped from the files, shared by processes"
     yield "", f"{size(memory['cache_per_token'])} cache for each token of each text"
     yield "", f"{size(memory['cache_full'])} cache for a text of {positions:,} tokens"
