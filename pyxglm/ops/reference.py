@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from pyxglm.dtypes import Array, bfloat16
-from pyxglm.ops.activations import gelu_fast, gelu_tanh, laplace, mish, sigmoid, silu
+from pyxglm.ops.activations import FURTHER_ACTIVATIONS
 from pyxglm.ops.special import erf
 
 #: Added to the variance in every layer norm (torch's default, which XGLM keeps).
@@ -191,27 +191,14 @@ def relu(x: Array) -> Array:
 
 
 #: Every activation that transformers 4.37's `ACT2FN` names. The published models use
-#: the first two below; what the others compute stands in `ops/activations.py`.
+#: the first two; those that are no variant of them stand in `ops/activations.py`.
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "gelu": gelu,
     "relu": relu,
     "gelu_10": lambda x: np.clip(gelu(x), -10, 10),
-    "gelu_accurate": gelu_tanh,
-    "gelu_fast": gelu_fast,
-    "gelu_new": gelu_tanh,
     "gelu_python": gelu,
-    "gelu_pytorch_tanh": gelu_tanh,
-    "laplace": laplace,
-    "leaky_relu": lambda x: np.where(x > 0, x, 0.01 * x).astype(x.dtype, copy=False),
-    "linear": lambda x: x,
-    "mish": mish,
-    "quick_gelu": lambda x: x * sigmoid(1.702 * x),
     "relu2": lambda x: np.square(relu(x)),
-    "relu6": lambda x: np.clip(x, 0, 6),
-    "sigmoid": sigmoid,
-    "silu": silu,
-    "swish": silu,
-    "tanh": np.tanh,
+    **FURTHER_ACTIVATIONS,
 }
 
 
