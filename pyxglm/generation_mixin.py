@@ -2,16 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pyxglm.inputs import as_integers, as_numbers, token_ids
 from pyxglm.vocabulary import VocabularyMixin
 
+if TYPE_CHECKING:
+    from pyxglm.generation import GenerationConfig
+
 
 class GenerationMixin(VocabularyMixin):
     """The methods of `XGLMForCausalLM` that choose no logits but serve the choosing."""
+
+    _generation_config: GenerationConfig | None = None
+
+    @property
+    def generation_config(self) -> GenerationConfig:
+        """The settings of `generate` unless a call says otherwise.
+
+        Those of the checkpoint's ``generation_config.json``; without one, the
+        defaults with the special ids of the configuration.
+        """
+        if self._generation_config is None:
+            from pyxglm.generation import GenerationConfig
+
+            self._generation_config = GenerationConfig.from_model_config(self.config)
+        return self._generation_config
+
+    @generation_config.setter
+    def generation_config(self, value: GenerationConfig) -> None:
+        self._generation_config = value
+
+    def _read_companions(self, directory: Path) -> None:
+        from pyxglm.generation import GenerationConfig
+
+        self._generation_config = GenerationConfig.of_checkpoint(directory, self.config)
+
+    def _write_companions(self, directory: Path) -> None:
+        self.generation_config.save_pretrained(directory)
 
     def can_generate(self) -> bool:
         """Return True: this model can generate text."""

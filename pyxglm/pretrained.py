@@ -186,6 +186,7 @@ class XGLMPreTrainedModel(VocabularyMixin):
             config, weights, dtype=wanted, compute=compute, backend=backend, **settings
         )
         model.name_or_path = str(name_or_path)
+        model._read_companions(directory)
         info = {"missing_keys": [], "unexpected_keys": list(found.unexpected),
                 "mismatched_keys": [], "error_msgs": []}  # fmt: skip
         return (model, info) if output_loading_info else model
@@ -216,6 +217,13 @@ class XGLMPreTrainedModel(VocabularyMixin):
             dict(self._parameters), directory, max_shard_size=max_shard_size, bare=self._bare
         )
         config.save_pretrained(directory)
+        self._write_companions(directory)
+
+    def _read_companions(self, directory: Path) -> None:
+        """Read what else a subclass keeps in a checkpoint's directory."""
+
+    def _write_companions(self, directory: Path) -> None:
+        """Write what else a subclass keeps in a checkpoint's directory."""
 
     # ------------------------------------------------------------------------ parameters
 

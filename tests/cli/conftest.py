@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import shutil
 import subprocess
@@ -16,6 +15,7 @@ import sentencepiece
 
 from pyxglm import XGLMConfig, XGLMForCausalLM
 from pyxglm.cli import main
+from pyxglm.generation import GenerationConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 SENTENCES = [
@@ -49,10 +49,9 @@ def checkpoint(tmp_path_factory) -> Path:
 
 
 def variant(source: Path, directory: Path, **changes) -> Path:
-    """A copy of a checkpoint with another configuration."""
+    """A copy of a checkpoint with other settings of generation."""
     shutil.copytree(source, directory)
-    config = json.loads((source / "config.json").read_text())
-    (directory / "config.json").write_text(json.dumps(config | changes))
+    GenerationConfig(**changes).save_pretrained(directory)
     return directory
 
 

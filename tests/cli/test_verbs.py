@@ -176,7 +176,12 @@ class TestInfo:
         assert facts["memory"]["weights"] == 2 * model.num_parameters()
         assert facts["memory"]["cache_per_token"] == 2 * 2 * 32 * 4  # keys, values; L; D; bytes
         assert facts["memory"]["cache_full"] == 2 * 2 * 32 * 4 * 2048
-        names = ["model.safetensors", "config.json", "sentencepiece.bpe.model"]
+        names = [
+            "model.safetensors",
+            "config.json",
+            "generation_config.json",
+            "sentencepiece.bpe.model",
+        ]
         assert facts["files"] == [
             {"name": name, "bytes": (checkpoint / name).stat().st_size} for name in names
         ]
