@@ -35,8 +35,9 @@ class KVCache(Sequence[LayerPast]):
 
     Notes
     -----
-    Rows written by a forward pass count only after `commit`, which ends the
-    pass: one that fails half-way leaves the cache as it was.
+    What a forward pass writes counts only after `commit`, which ends the pass:
+    one that fails half-way leaves the cache as it was, and `begin` clears away
+    what it wrote.
     """
 
     def __init__(self, num_layers: int, capacity: int = 0) -> None:
@@ -44,6 +45,7 @@ class KVCache(Sequence[LayerPast]):
         self._capacity = capacity
         self._layers: list[tuple[Array, Array] | None] = [None] * num_layers
         self._cross: list[tuple[Array, Array] | None] = [None] * num_layers
+        self._new_cross: dict[int, tuple[Array, Array]] = {}  # until commit
 
     @classmethod
     def from_past(cls, past: Sequence[LayerPast], room: int) -> KVCache:
@@ -59,6 +61,12 @@ class KVCache(Sequence[LayerPast]):
                 cache.set_cross(layer, cross[0], cross[1])
         cache.commit(past[0][0].shape[2])
         return cache
+
+    def begin(self) -> None:
+        """Start a forward pass: forget what an unfinished one has written."""
+        self._new_cross.clear()
+        if self.length == 0:  # the next pass may have another batch size
+            self._layers = [None] * len(self)
 
     def append(self, layer: int, k_BHTK: Array, v_BHTK: Array) -> tuple[Array, Array]:
         """Store a layer's T new keys and values; return all S = length + T of them."""
@@ -85,8 +93,11 @@ class KVCache(Sequence[LayerPast]):
         return k_BHSK, v_BHSK
 
     def commit(self, tokens: int) -> None:
-        """Count the `tokens` rows that the finished forward pass has appended."""
+        """End a forward pass: count the `tokens` rows that it has appended."""
         self.length += tokens
+        for layer, entry in self._new_cross.items():
+            self._cross[layer] = entry
+        self._new_cross.clear()
 
     def cross(self, layer: int) -> tuple[Array, Array] | None:
         """Return a layer's keys and values of the encoder's states, if stored."""
@@ -94,11 +105,11 @@ class KVCache(Sequence[LayerPast]):
 
     def set_cross(self, layer: int, k_BHEK: Array, v_BHEK: Array) -> None:
         """Store a layer's keys and values of the encoder's states."""
-        self._cross[layer] = (k_BHEK, v_BHEK)
+        self._new_cross[layer] = (k_BHEK, v_BHEK)
 
     def reorder(self, beam_idx: Any) -> None:
         """Make row b of the batch a copy of row ``beam_idx[b]``, in every layer."""
-        rows_B = np.asarray(beam_idx)
+        rows_B = np.asarray(beam_idx, np.intp)
         for entries in (self._layers, self._cross):
             for layer, entry in enumerate(entries):
                 if entry is not None:

@@ -144,7 +144,11 @@ class XGLMConfig:
     pruned_heads: dict[int, list[int]]
     torch_dtype: str | None
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        positional = dict(zip(FIELDS, args, strict=False))
+        if len(args) > len(FIELDS) or positional.keys() & kwargs.keys():
+            raise TypeError(f"config: {len(args)} positional values clash with the named ones")
+        kwargs = {**positional, **kwargs}
         kwargs.pop("transformers_version", None)
         model_type = kwargs.pop("model_type", self.model_type)
         if model_type != self.model_type:
@@ -152,6 +156,7 @@ class XGLMConfig:
         values = copy.deepcopy({**FIELDS, **INHERITED})
         given: dict[str, str] = {}
         for key, value in kwargs.items():
+            _check_key(key)
             name = ALIASES.get(key) or EARLY_NAMES.get(key) or key
             if name in given and values[name] != value:
                 raise ValueError(
@@ -209,6 +214,7 @@ class XGLMConfig:
         """
         config = cls(**config_dict)
         for key, value in kwargs.items():
+            _check_key(key)
             if not hasattr(config, key):
                 raise TypeError(f"config: {key!r} is given, expected a field of XGLMConfig")
             setattr(config, key, value)
@@ -298,6 +304,19 @@ class XGLMConfig:
         }
 
     def to_json_string(self, use_diff: bool = True) -> str:
-        """Return the JSON text that `save_pretrained` writes."""
+        """Return the JSON text that `save_pretrained` writes.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a kept value is nothing that JSON has a word for.
+        """
         fields = self.to_diff_dict() if use_diff else self.to_dict()
-        return json.dumps(fields, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+        text = json.dumps(fields, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        return text + "\n"
+
+
+def _check_key(key: str) -> None:
+    """Refuse a key that would hide a method: ``{"validate": 0}`` is no configuration."""
+    if hasattr(XGLMConfig, key):
+        raise ValueError(f"config: {key!r} is given, expected a field; XGLMConfig has a method so")

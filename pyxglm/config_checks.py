@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from pyxglm.ops.reference import ACTIVATIONS
@@ -13,6 +12,7 @@ if TYPE_CHECKING:
 #: No published model comes near; a damaged file might, and would only fail later.
 LARGEST_SIZE = 2**31 - 1
 MOST_LAYERS = 10_000
+LARGEST_DEVIATION = 1e30  # times any normal draw, still a float32
 
 
 def check_config(config: XGLMConfig) -> None:
@@ -39,12 +39,12 @@ def check_config(config: XGLMConfig) -> None:
     known = isinstance(config.activation_function, str)
     if not known or config.activation_function not in ACTIVATIONS:
         raise ValueError(
-            f"config: activation_function is {config.activation_function!r},"
+            f"config: activation_function is {_shown(config.activation_function)},"
             f" expected one of {', '.join(sorted(ACTIVATIONS))}"
         )
     for name in ("dropout", "attention_dropout", "activation_dropout", "layerdrop"):
         _check_number(config, name, 1.0)
-    _check_number(config, "init_std", math.inf)
+    _check_number(config, "init_std", LARGEST_DEVIATION)
     for name in ("scale_embedding", "use_cache", "tie_word_embeddings", "add_cross_attention",
                  "return_dict", "output_attentions", "output_hidden_states"):  # fmt: skip
         _check_switch(config, name)
@@ -53,50 +53,59 @@ def check_config(config: XGLMConfig) -> None:
     _check_pruned_heads(config)
 
 
+def _shown(value: object) -> str:
+    """Return how a value prints, cut short; a number may have more digits than Python prints."""
+    try:
+        text = repr(value)
+    except ValueError:
+        text = f"a {type(value).__name__} of too many digits"
+    return text if len(text) <= 80 else f"{text[:80]}…"
+
+
 def _check_size(config: XGLMConfig, name: str, largest: int) -> None:
     value = getattr(config, name)
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= largest:
-        raise ValueError(f"config: {name} is {value!r}, expected a whole number 1..{largest}")
+        raise ValueError(f"config: {name} is {_shown(value)}, expected a whole number 1..{largest}")
 
 
 def _check_number(config: XGLMConfig, name: str, largest: float) -> None:
     value: Any = getattr(config, name)
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not 0 <= value <= largest or value == math.inf:
-        limit = "" if largest == math.inf else f" to {largest:g}"
-        raise ValueError(f"config: {name} is {value!r}, expected a finite number from 0{limit}")
+    if not number or not 0 <= value <= largest:
+        raise ValueError(f"config: {name} is {_shown(value)}, expected a number 0..{largest:g}")
 
 
 def _check_switch(config: XGLMConfig, name: str) -> None:
     value = getattr(config, name)
     if not isinstance(value, bool) and not (isinstance(value, int) and value in (0, 1)):
-        raise ValueError(f"config: {name} is {value!r}, expected true or false")
+        raise ValueError(f"config: {name} is {_shown(value)}, expected true or false")
 
 
 def _check_token(config: XGLMConfig, name: str) -> None:
     value = getattr(config, name)
     ids = value if name == "eos_token_id" and isinstance(value, list) else [value]
     if any(isinstance(id_, bool) or not isinstance(id_, (int, type(None))) for id_ in ids):
-        raise ValueError(f"config: {name} is {value!r}, expected a token id or null")
+        raise ValueError(f"config: {name} is {_shown(value)}, expected a token id or null")
     if name == "pad_token_id" and value is not None and not 0 <= value < config.vocab_size:
         raise ValueError(
-            f"config: pad_token_id is {value}, expected null or an id 0..{config.vocab_size - 1}"
+            f"config: pad_token_id is {_shown(value)}, expected null or an id"
+            f" 0..{config.vocab_size - 1}"
         )
 
 
 def _check_pruned_heads(config: XGLMConfig) -> None:
     pruned: Any = config.pruned_heads
+    layers = {str(layer): layer for layer in range(config.num_layers)}
     try:  # JSON has only strings for keys
-        heads = {int(layer): sorted(set(gone)) for layer, gone in pruned.items()}
-        known = all(
-            layer in range(config.num_layers) and set(gone) <= set(range(config.attention_heads))
-            for layer, gone in heads.items()
-        )
-    except (AttributeError, TypeError, ValueError):
-        known = False
-    if not known:
+        heads = {layers[str(layer)]: sorted(set(gone)) for layer, gone in pruned.items()}
+    except (AttributeError, KeyError, TypeError):
+        heads = None
+    possible = range(config.attention_heads)
+    if heads is None or any(
+        type(head) is not int or head not in possible for gone in heads.values() for head in gone
+    ):
         raise ValueError(
-            f"config: pruned_heads is {pruned!r}, expected lists of heads by layer, of"
+            f"config: pruned_heads is {_shown(pruned)}, expected lists of heads by layer, of"
             f" {config.num_layers} layers with {config.attention_heads} heads"
         )
     config.pruned_heads = heads

@@ -92,7 +92,8 @@ def decode(hidden_BTD: Array, model: Any, run: Pass) -> Array:
     model
         The parameters below ``model.`` as a tree (`parameters.nest`).
     run
-        Everything else. Its cache is appended to, its trace is filled.
+        Everything else. Its cache is appended to, and left to the caller to
+        commit; its trace is filled.
 
     Returns
     -------
@@ -106,8 +107,6 @@ def decode(hidden_BTD: Array, model: Any, run: Pass) -> Array:
     hidden_BTD = run.ops.layer_norm(hidden_BTD, *affine(model["layer_norm"]))
     if run.trace.hidden_states is not None:  # the last block's raw output is not shown
         run.trace.hidden_states.append(hidden_BTD)
-    if run.cache is not None:
-        run.cache.commit(hidden_BTD.shape[1])
     return hidden_BTD
 
 
@@ -159,7 +158,7 @@ def cross_attention(x_BTD: Array, residual_BTD: Array, attn: Any, index: int, ru
     # The encoder's keys and values are computed at the first step and remembered.
     remembered = None if run.cache is None else run.cache.cross(index)
     k_BHEK, v_BHEK = remembered or keys_and_values(run.encoder.hidden_BED, attn, run)
-    if run.cache is not None:
+    if run.cache is not None and remembered is None:
         run.cache.set_cross(index, k_BHEK, v_BHEK)
     head_mask_H = None if run.cross_head_mask_LH is None else run.cross_head_mask_LH[index]
     out_BHTK, weights_BHTE = run.ops.attention(
@@ -200,13 +199,15 @@ def logits(hidden_BTD: Array, head_VD: Array, ops: Any) -> Array:
 def split_heads(x_BTD: Array, K: int) -> Array:
     """Cut vectors into heads of width K: (B, T, D) to (B, H, T, K)."""
     B, T, D = x_BTD.shape
-    return x_BTD.reshape(B, T, D // K, K).swapaxes(1, 2)
+    x_BHTK: Array = x_BTD.reshape(B, T, D // K, K).swapaxes(1, 2)
+    return x_BHTK
 
 
 def merge_heads(x_BHTK: Array) -> Array:
     """Join the heads again: (B, H, T, K) to (B, T, D)."""
     B, H, T, K = x_BHTK.shape
-    return x_BHTK.swapaxes(1, 2).reshape(B, T, H * K)
+    x_BTD: Array = x_BHTK.swapaxes(1, 2).reshape(B, T, H * K)
+    return x_BTD
 
 
 def affine(part: Any) -> tuple[Array, Array]:

@@ -78,13 +78,13 @@ def convert(array: Array, dtype: object) -> Array:
     target = as_dtype(dtype)
     if array.dtype == target:
         return array
-    if array.dtype == bfloat16:
-        widened = (array["bfloat16"].astype(np.uint32) << 16).view(np.float32)
-        return widened.astype(target)
-    if target != bfloat16:
-        with np.errstate(over="ignore"):  # a float32 beyond float16's range becomes infinity
-            return array.astype(target)
-    with np.errstate(over="ignore"):
+    # What is beyond the target's range becomes infinity or zero, a signalling NaN a quiet one.
+    with np.errstate(all="ignore"):
+        if array.dtype == bfloat16:
+            widened = (array["bfloat16"].astype(np.uint32) << 16).view(np.float32)
+            return np.asarray(widened.astype(target))
+        if target != bfloat16:
+            return np.asarray(array.astype(target))
         single = array.astype(np.float32)
     bits = np.atleast_1d(single).view(np.uint32)
     # Adding 0x7FFF, and one more if the kept part is odd, carries into it exactly when

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from pyxglm.dtypes import Array, convert
-from pyxglm.inputs import token_ids
+from pyxglm.inputs import as_numbers, token_ids
 from pyxglm.ops.reference import linear, widen
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Embedding:
     """A token embedding: a matrix (V, D), callable on ids (without XGLM's scale)."""
 
@@ -22,18 +22,21 @@ class Embedding:
     def __call__(self, input_ids: Any) -> Array:
         """Return the rows of ids (..., T) as vectors (..., T, D)."""
         ids = token_ids("input_ids", input_ids, len(self.weight)).reshape(np.shape(input_ids))
-        return widen(self.weight[ids], self.dtype)
+        with np.errstate(all="ignore"):  # a float64 weight may be beyond float32
+            return widen(self.weight[ids], self.dtype)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Head:
     """The output head: a matrix (V, D) without bias, callable on hidden states."""
 
     weight: Array
+    dtype: Any = np.float32
 
-    def __call__(self, hidden_BTD: Array) -> Array:
+    def __call__(self, hidden_BTD: Any) -> Array:
         """Return the logits (B, T, V) of hidden states (B, T, D)."""
-        return linear(hidden_BTD, self.weight)
+        with np.errstate(all="ignore"):
+            return linear(as_numbers("hidden_BTD", hidden_BTD, self.dtype), self.weight)
 
 
 def embedding_matrix(name: str, value: Any, width: int) -> Array:

@@ -30,7 +30,8 @@ def random_weights(
 
 
 def _normal(shape: tuple[int, ...], std: float, generator: np.random.Generator) -> Array:
-    return generator.standard_normal(shape, np.float32) * np.float32(std)
+    drawn: Array = generator.standard_normal(shape, np.float32) * np.float32(std)
+    return drawn
 
 
 def resized_rows(old_VD: Array, rows: int, std: float, generator: np.random.Generator) -> Array:

@@ -6,6 +6,8 @@ Array-likes are accepted; nothing that the caller passes is changed.
 
 from __future__ import annotations
 
+import logging
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +18,8 @@ from pyxglm.config import XGLMConfig
 from pyxglm.decoder import Encoder, Mask
 from pyxglm.dtypes import Array, bfloat16
 from pyxglm.ops.reference import POSITION_OFFSET, widen
+
+logger = logging.getLogger("pyxglm")
 
 
 def as_integers(name: str, value: Any) -> Array:
@@ -32,6 +36,23 @@ def as_integers(name: str, value: Any) -> Array:
     return array.astype(np.int64, copy=False)
 
 
+def whole_number(name: str, value: Any, lowest: int) -> int:
+    """Return an argument that counts something as an int (NumPy's are whole numbers too).
+
+    Raises
+    ------
+    ValueError
+        If it is anything else, or below `lowest`.
+    """
+    try:
+        number = lowest - 1 if isinstance(value, (bool, np.bool_)) else operator.index(value)
+    except TypeError:
+        number = lowest - 1
+    if number < lowest:
+        raise ValueError(f"{name} is {value!r}, expected a whole number from {lowest}")
+    return number
+
+
 def as_numbers(name: str, value: Any, dtype: Any) -> Array:
     """Return an argument as an array in the arithmetic dtype.
 
@@ -41,11 +62,10 @@ def as_numbers(name: str, value: Any, dtype: Any) -> Array:
         If it holds anything but numbers or booleans.
     """
     array = _as_array(name, value)
-    if array.dtype == bfloat16:
-        return widen(array, dtype)
-    if array.dtype.kind not in "biuf":
+    if array.dtype != bfloat16 and array.dtype.kind not in "biuf":
         raise TypeError(f"{name} holds {array.dtype} values, expected numbers")
-    return array.astype(dtype, copy=False)
+    with np.errstate(all="ignore"):  # what float32 cannot hold becomes infinity
+        return widen(array, dtype)
 
 
 def _as_array(name: str, value: Any) -> Array:
@@ -100,9 +120,8 @@ def positions(value: Any, B: int, T: int, P: int, rows: int) -> Array:
         return np.arange(P, P + T)[None]
     position_ids = as_integers("position_ids", value)
     if position_ids.shape not in ((1, T), (B, T)):
-        raise ValueError(
-            f"position_ids has shape {position_ids.shape}, expected ({B}, {T}) or (1, {T})"
-        )
+        shapes = f"({B}, {T})" if B == 1 else f"({B}, {T}) or (1, {T})"
+        raise ValueError(f"position_ids has shape {position_ids.shape}, expected {shapes}")
     check_range("position_ids", position_ids, -POSITION_OFFSET, rows - 1 - POSITION_OFFSET)
     return position_ids
 
@@ -204,24 +223,56 @@ def past(
         length = checked[0][0].shape[2] if checked else (*arrays[0].shape, 0, 0, 0)[2]
         for i, array in enumerate(arrays):
             H = heads_L[layer] if i < 2 else config.attention_heads
-            S: Any = length if i < 2 else (*array.shape, 0, 0, 0)[2]
+            S = length if i < 2 else (*arrays[2].shape, 0, 0, 0)[2]
             if array.shape != (B, H, S, K):
-                raise ValueError(
-                    f"{where}[{i}] has shape {array.shape}, expected ({B}, {H},"
-                    f" {S if i < 2 else 'E'}, {K})"
-                )
+                raise ValueError(f"{where}[{i}] has shape {array.shape}, expected {(B, H, S, K)}")
         checked.append(arrays)
     return checked
 
 
-def check_cache(cache: KVCache, config: XGLMConfig, B: int, dtype: Any) -> None:
+def check_cache(
+    cache: KVCache, heads_L: Sequence[int], config: XGLMConfig, B: int, dtype: Any
+) -> None:
     """Refuse a `KVCache` that belongs to another model, batch or arithmetic."""
     if len(cache) != config.num_layers:
         raise ValueError(f"past_key_values has {len(cache)} layers, expected {config.num_layers}")
-    if cache.length:
-        keys = cache[0][0]
-        if keys.shape[0] != B or keys.dtype != dtype:
+    K = config.d_model // config.attention_heads
+    for layer, (keys, *_) in enumerate(cache if cache.length else ()):
+        shape = (B, heads_L[layer], cache.length, K)
+        if keys.shape != shape or keys.dtype != dtype:
             raise ValueError(
-                f"past_key_values holds a batch of {keys.shape[0]} in {keys.dtype},"
-                f" expected {B} in {np.dtype(dtype)}"
+                f"past_key_values[{layer}] has shape {keys.shape} in {keys.dtype}, expected"
+                f" {shape} in {np.dtype(dtype)}"
             )
+
+
+def check_remembered(cache: KVCache | None, encoder: Encoder | None) -> None:
+    """Refuse an encoder mask that does not fit the encoder's keys in the cache.
+
+    Remembered keys are used in place of new ones (so in transformers), whatever
+    the new states are.
+    """
+    remembered = None if cache is None or encoder is None else cache.cross(0)
+    if remembered is None or encoder is None or encoder.mask.keys_BS is None:
+        return
+    E = remembered[0].shape[2]
+    if encoder.mask.keys_BS.shape[1] != E:
+        raise ValueError(
+            f"encoder_attention_mask has {encoder.mask.keys_BS.shape[1]} columns, expected {E},"
+            " one for each encoder token that past_key_values remembers"
+        )
+
+
+_warned: set[str] = set()
+
+
+def warn_if_padding_and_no_attention_mask(ids_BT: Array, attention_mask: Any, pad: Any) -> None:
+    """Warn, once a process, if the first or the last column holds the padding id."""
+    if attention_mask is not None or pad is None or not ids_BT.size:
+        return
+    message = (
+        "input_ids holds the padding id, but there is no attention_mask: padding is treated as text"
+    )
+    if (ids_BT[:, [-1, 0]] == pad).any() and message not in _warned:
+        _warned.add(message)
+        logger.warning(message)

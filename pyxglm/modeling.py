@@ -6,7 +6,6 @@ arrays. What is computed stands in `decoder.py`.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ from pyxglm.cache import KVCache
 from pyxglm.config import XGLMConfig
 from pyxglm.dtypes import Array
 from pyxglm.embeddings import Embedding
+from pyxglm.generation_mixin import GenerationMixin
 from pyxglm.losses import check_loss_type, language_model_loss
 from pyxglm.outputs import (
     BaseModelOutputWithPastAndCrossAttentions,
@@ -25,8 +25,6 @@ from pyxglm.outputs import (
 )
 from pyxglm.parameters import EMBEDDING, HEAD, layer_heads
 from pyxglm.pretrained import XGLMPreTrainedModel
-
-logger = logging.getLogger("pyxglm")
 
 
 class XGLMModel(XGLMPreTrainedModel):
@@ -50,8 +48,8 @@ class XGLMModel(XGLMPreTrainedModel):
         """Return a view of another model's decoder: the same parameters and configuration."""
         model = cls.__new__(cls)
         model._set_up(owner.config, owner.compute, owner.backend)
-        model.config = owner.config
-        model._parameters = owner._parameters
+        model.config, model._headed = owner.config, True
+        model._parameters, model._positions = owner._parameters, owner._positions
         return model
 
     @property
@@ -99,7 +97,8 @@ class XGLMModel(XGLMPreTrainedModel):
             (L, H): factors on the attention weights of each head.
         past_key_values
             The cache of an earlier call: its tuple, left as it is, or a
-            `KVCache`, appended to and returned.
+            `KVCache`, appended to and returned (with ``use_cache=False``: only
+            read).
         inputs_embeds
             (B, T, D), instead of ids. Not scaled: multiply by sqrt(D) what
             comes from the embedding.
@@ -125,7 +124,9 @@ class XGLMModel(XGLMPreTrainedModel):
             raise ValueError("You cannot specify both input_ids and inputs_embeds at the same time")
         if input_ids is not None:
             ids_BT = inputs.token_ids("input_ids", input_ids, len(self._parameters[EMBEDDING]))
-            self._warn_if_padding_and_no_attention_mask(ids_BT, attention_mask)
+            inputs.warn_if_padding_and_no_attention_mask(
+                ids_BT, attention_mask, config.pad_token_id
+            )
             B, T = ids_BT.shape
         elif inputs_embeds is not None:
             embeds_BTD = inputs.embeddings("inputs_embeds", inputs_embeds, config.d_model, dtype)
@@ -137,7 +138,7 @@ class XGLMModel(XGLMPreTrainedModel):
         P = 0 if cache is None else cache.length
         rows = self._positions.rows(P + T)
         positions_BT = inputs.positions(position_ids, B, T, P, rows)
-        table_PD = self._positions.up_to(int(positions_BT.max(initial=0)), rows)
+        table_PD = self._positions.up_to(int(positions_BT.max(initial=0)))
 
         run = decoder.Pass(
             config,
@@ -149,8 +150,9 @@ class XGLMModel(XGLMPreTrainedModel):
             inputs.head_mask("cross_attn_head_mask", cross_attn_head_mask, config, dtype),
             wants.trace(cross=encoder_hidden_states is not None),
         )
+        inputs.check_remembered(cache, run.encoder)
         # Infinities and NaN in weights or inputs go through the arithmetic as in torch.
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        with np.errstate(all="ignore"):
             if input_ids is not None:
                 embed_VD = self._parameters[EMBEDDING]
                 hidden_BTD = decoder.embed(
@@ -162,6 +164,7 @@ class XGLMModel(XGLMPreTrainedModel):
 
         remembered: Any = None
         if wants.cache and cache is not None:
+            cache.commit(T)
             remembered = cache if isinstance(past_key_values, KVCache) else cache.to_tuple()
         result = BaseModelOutputWithPastAndCrossAttentions(
             last_hidden_state=hidden_BTD,
@@ -178,7 +181,8 @@ class XGLMModel(XGLMPreTrainedModel):
         """Return the cache to append to: the caller's own, or a copy of the caller's tuple."""
         dtype = np.dtype(self.compute)
         if isinstance(given, KVCache):
-            inputs.check_cache(given, self.config, B, dtype)
+            inputs.check_cache(given, layer_heads(self.config), self.config, B, dtype)
+            given.begin()
             return given
         if given is not None:
             checked = inputs.past(given, layer_heads(self.config), self.config, B, dtype, cross)
@@ -193,20 +197,8 @@ class XGLMModel(XGLMPreTrainedModel):
         pruned = self.config.pruned_heads
         return [np.delete(mask_H, pruned.get(i, [])) for i, mask_H in enumerate(mask_LH)]
 
-    def _warn_if_padding_and_no_attention_mask(self, ids_BT: Array, attention_mask: Any) -> None:
-        pad = self.config.pad_token_id
-        if (
-            attention_mask is None
-            and pad is not None
-            and (ids_BT[:, [-1, 0][: ids_BT.size]] == pad).any()
-        ):
-            _warn_once(
-                "input_ids holds the padding id, but there is no attention_mask: padding is"
-                " treated as text"
-            )
 
-
-class XGLMForCausalLM(XGLMPreTrainedModel):
+class XGLMForCausalLM(GenerationMixin, XGLMPreTrainedModel):
     """XGLM with its language-modelling head: token ids to next-token logits.
 
     Parameters
@@ -244,10 +236,6 @@ class XGLMForCausalLM(XGLMPreTrainedModel):
     @lm_head.setter
     def lm_head(self, value: Any) -> None:
         self.set_output_embeddings(value)
-
-    def set_position_table(self, table_PD: Any) -> None:
-        """Use these position vectors (rows, D) instead of computing them; None undoes it."""
-        self.model.set_position_table(table_PD)
 
     def forward(
         self,
@@ -297,9 +285,8 @@ use_cache, output_attentions, output_hidden_states, return_dict
             As in `XGLMModel.forward`; for labels of another shape or beyond the
             vocabulary; for labels together with `logits_to_keep`.
         """
-        if not isinstance(logits_to_keep, int) or logits_to_keep < 0:
-            raise ValueError(f"logits_to_keep is {logits_to_keep!r}, expected 0 or more")
-        if labels is not None and logits_to_keep:
+        keep = inputs.whole_number("logits_to_keep", logits_to_keep, 0)
+        if labels is not None and keep:
             raise ValueError("labels and logits_to_keep are given, expected one: a loss needs all")
         kind = self.loss_type if loss_type is None else check_loss_type(loss_type)
         result = self.model.forward(
@@ -308,10 +295,8 @@ use_cache, output_attentions, output_hidden_states, return_dict
             output_attentions, output_hidden_states, return_dict=True,
         )  # fmt: skip
         head_VD = self._parameters.get(HEAD, self._parameters[EMBEDDING])
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            logits_BTV = decoder.logits(
-                result.last_hidden_state[:, -logits_to_keep:], head_VD, self._ops
-            )
+        with np.errstate(all="ignore"):
+            logits_BTV = decoder.logits(result.last_hidden_state[:, -keep:], head_VD, self._ops)
             loss = language_model_loss(logits_BTV, labels, kind, self.config.pad_token_id)
         output = CausalLMOutputWithCrossAttentions(
             loss=loss,
@@ -326,27 +311,6 @@ use_cache, output_attentions, output_hidden_states, return_dict
 
     __call__ = forward
 
-    def generate(self, *args: Any, **kwargs: Any) -> Any:
-        """Continue prompts; see `pyxglm.generation.generate`."""
-        from pyxglm.generation import generate
-
-        return generate(self, *args, **kwargs)
-
-    @staticmethod
-    def _reorder_cache(past_key_values: Any, beam_idx: Any) -> Any:
-        """Return a cache whose row b is row ``beam_idx[b]`` of the given one."""
-        rows_B = np.asarray(beam_idx)
-        return tuple(tuple(array[rows_B] for array in layer) for layer in past_key_values)
-
 
 def _tuple(arrays: list[Array] | None) -> tuple[Array, ...] | None:
     return None if arrays is None else tuple(arrays)
-
-
-_warned: set[str] = set()
-
-
-def _warn_once(message: str) -> None:
-    if message not in _warned:
-        _warned.add(message)
-        logger.warning(message)

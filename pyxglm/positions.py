@@ -10,6 +10,9 @@ from pyxglm.config import XGLMConfig
 from pyxglm.dtypes import Array
 from pyxglm.ops.reference import POSITION_OFFSET, sinusoidal_positions
 
+#: The most rows that are computed ahead.
+_SPARE = 512
+
 
 class PositionTable:
     """The sinusoidal table of a model, computed row by row as it is needed.
@@ -47,13 +50,15 @@ class PositionTable:
             return len(self._given_PD)
         return max(self._config.max_position_embeddings, length) + POSITION_OFFSET
 
-    def up_to(self, highest: int, limit: int) -> Array:
-        """Return a table that holds position `highest`, of at most `limit` rows."""
+    def up_to(self, highest: int) -> Array:
+        """Return a table that holds position `highest`, which is one of its `rows`."""
         if self._given_PD is not None:
             return self._given_PD
+        table_PD = self._computed_PD  # another thread may replace it meanwhile, by a shorter one
         needed = highest + POSITION_OFFSET + 1
-        if len(self._computed_PD) < needed:
-            rows = min(limit, max(64, 2 * needed))  # doubling: decoding goes on step by step
+        if len(table_PD) < needed:
+            rows = needed + min(needed, _SPARE)  # decoding goes on step by step
             config = self._config
-            self._computed_PD = sinusoidal_positions(rows, config.d_model, config.pad_token_id)
-        return self._computed_PD
+            table_PD = sinusoidal_positions(rows, config.d_model, config.pad_token_id)
+            self._computed_PD = table_PD
+        return table_PD

@@ -1,7 +1,7 @@
 """XGLMPreTrainedModel: where a model's parameters come from, live, and go to.
 
-Loading and saving, random initialisation, the embedding and the head, resizing
-and pruning: everything about a model but what it computes.
+Loading and saving, random initialisation, pruning: everything about a model but
+its vocabulary (`vocabulary.py`) and what it computes (`modeling.py`).
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ import numpy as np
 
 from pyxglm.config import XGLMConfig
 from pyxglm.dtypes import Array, dtype_name
-from pyxglm.embeddings import Embedding, Head, embedding_matrix
-from pyxglm.initialization import random_weights, resized_rows
+from pyxglm.initialization import random_weights
 from pyxglm.ops import backend_module
 from pyxglm.parameters import EMBEDDING, HEAD, Parameters, fitting
 from pyxglm.positions import PositionTable
 from pyxglm.pruning import prune
+from pyxglm.vocabulary import VocabularyMixin
 
 Model = TypeVar("Model", bound="XGLMPreTrainedModel")
 
 
-class XGLMPreTrainedModel:
+class XGLMPreTrainedModel(VocabularyMixin):
     """What `XGLMModel` and `XGLMForCausalLM` share; not a model itself.
 
     Parameters
@@ -76,6 +76,7 @@ class XGLMPreTrainedModel:
         self.compute = compute
         self.backend = backend
         self.training = False
+        self._headed = not self._bare
         self.name_or_path = ""
         self._ops = backend_module(backend)
         self._positions = PositionTable(self.config)
@@ -185,6 +186,7 @@ class XGLMPreTrainedModel:
             config, weights, dtype=wanted, compute=compute, backend=backend, **settings
         )
         model.name_or_path = str(name_or_path)
+        model._read_companions(directory)
         info = {"missing_keys": [], "unexpected_keys": list(found.unexpected),
                 "mismatched_keys": [], "error_msgs": []}  # fmt: skip
         return (model, info) if output_loading_info else model
@@ -215,6 +217,13 @@ class XGLMPreTrainedModel:
             dict(self._parameters), directory, max_shard_size=max_shard_size, bare=self._bare
         )
         config.save_pretrained(directory)
+        self._write_companions(directory)
+
+    def _read_companions(self, directory: Path) -> None:
+        """Read what else a subclass keeps in a checkpoint's directory."""
+
+    def _write_companions(self, directory: Path) -> None:
+        """Write what else a subclass keeps in a checkpoint's directory."""
 
     # ------------------------------------------------------------------------ parameters
 
@@ -262,89 +271,14 @@ class XGLMPreTrainedModel:
         """Return the model, which is always in evaluation mode: there is no dropout."""
         return self
 
-    # ---------------------------------------------------------------- embedding and head
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the operations: a module cannot be copied or pickled."""
+        return {name: value for name, value in vars(self).items() if name != "_ops"}
 
-    def get_input_embeddings(self) -> Embedding:
-        """Return the token embedding; its rows are not scaled."""
-        return Embedding(self._parameters[EMBEDDING], np.dtype(self.compute))
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _ops=backend_module(state["backend"]))
 
-    def set_input_embeddings(self, value: Any) -> None:
-        """Replace the token embedding by an array (V, D) or an `Embedding`.
-
-        The head keeps the old one until `tie_weights`, as in transformers.
-        """
-        weight = embedding_matrix("embed_tokens", value, self.config.d_model)
-        if HEAD not in self._parameters and not self._bare:
-            self._parameters[HEAD] = self._parameters[EMBEDDING]
-        self._parameters[EMBEDDING] = weight
-
-    def get_output_embeddings(self) -> Head | None:
-        """Return the output head, or None for a model without one."""
-        if self._bare:
-            return None
-        return Head(self._parameters.get(HEAD, self._parameters[EMBEDDING]))
-
-    def set_output_embeddings(self, new_embeddings: Any) -> None:
-        """Replace the head by an array (V, D) or a `Head`.
-
-        Raises
-        ------
-        ValueError
-            If the model has no head, or the shape is another.
-        """
-        if self._bare:
-            raise ValueError(f"set_output_embeddings: {type(self).__name__} has no output head")
-        self._parameters[HEAD] = embedding_matrix("lm_head", new_embeddings, self.config.d_model)
-
-    def tie_weights(self) -> None:
-        """Make the head the embedding again, if the configuration ties them."""
-        if self.config.tie_word_embeddings and not self._bare:
-            self._parameters.pop(HEAD, None)
-
-    def resize_token_embeddings(
-        self,
-        new_num_tokens: int | None = None,
-        pad_to_multiple_of: int | None = None,
-        *,
-        seed: int = 0,
-    ) -> Embedding:
-        """Change the vocabulary's size; new rows are random, N(0, init_std).
-
-        Parameters
-        ----------
-        new_num_tokens
-            New number of rows; None keeps the number (up to rounding).
-        pad_to_multiple_of
-            Round the number up to a multiple of this.
-        seed
-            Seed of the new rows.
-
-        Returns
-        -------
-        Embedding
-            The new embedding. A tied head stays tied.
-
-        Raises
-        ------
-        ValueError
-            If a size is below 1.
-        """
-        if new_num_tokens is None and pad_to_multiple_of is None:
-            return self.get_input_embeddings()
-        rows = self.config.vocab_size if new_num_tokens is None else new_num_tokens
-        for name, size in (("new_num_tokens", rows), ("pad_to_multiple_of", pad_to_multiple_of)):
-            if size is not None and (not isinstance(size, int) or size < 1):
-                raise ValueError(f"{name} is {size!r}, expected a whole number from 1")
-        if pad_to_multiple_of is not None:
-            rows = -(-rows // pad_to_multiple_of) * pad_to_multiple_of
-        generator = np.random.default_rng(seed)
-        for name in (EMBEDDING, HEAD):
-            if name in self._parameters:
-                old_VD = self._parameters[name]
-                self._parameters[name] = resized_rows(old_VD, rows, self.config.init_std, generator)
-        self.config.vocab_size = rows
-        self.tie_weights()
-        return self.get_input_embeddings()
+    # --------------------------------------------------------------------------- changes
 
     def prune_heads(self, heads_to_prune: Mapping[int, Iterable[int]]) -> None:
         """Cut self-attention heads out of layers for good.

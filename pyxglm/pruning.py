@@ -6,6 +6,7 @@ h-th K columns of the output projection; the other heads do not see them go.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Mapping
 
 from pyxglm.config import XGLMConfig
@@ -25,7 +26,10 @@ def prune(
         If there is no such layer or head; nothing is changed then.
     """
     H, K = config.attention_heads, config.d_model // config.attention_heads
-    wanted = {layer: set(heads) for layer, heads in heads_to_prune.items()}
+    wanted = {
+        operator.index(layer): {operator.index(head) for head in heads}
+        for layer, heads in heads_to_prune.items()
+    }
     for layer, heads in wanted.items():
         if layer not in range(config.num_layers) or not heads <= set(range(H)):
             raise ValueError(

@@ -221,18 +221,20 @@ def _check_local(central: _Central, name: str, source: Source) -> int:
     sign, _, flags, method, _, _, checksum, packed, unpacked, name_length, extra_length = (
         _LOCAL.unpack(source.read(central.offset, _LOCAL.size))
     )
+    disagrees = ValueError(
+        f"{source.path}: the zip member {quoted(name)} has a local header that disagrees with "
+        "the directory"
+    )
+    if sign != b"PK\x03\x04" or flags != central.flags or method:
+        raise disagrees
     rest = source.read(central.offset + _LOCAL.size, name_length + extra_length)
     sizes = [unpacked, packed]
-    if sign == b"PK\x03\x04":
-        _widen(sizes, rest[name_length:], f"{source.path}: the zip member {quoted(name)}")
+    _widen(sizes, rest[name_length:], f"{source.path}: the zip member {quoted(name)}")
     later = bool(flags & _DESCRIPTOR)
     if (
-        (sign, flags, method, rest[:name_length]) != (b"PK\x03\x04", central.flags, 0, central.name)
+        rest[:name_length] != central.name
         or (checksum != central.checksum and not (later and checksum == 0))
         or (sizes != [central.size] * 2 and not (later and sizes == [0, 0]))
     ):
-        raise ValueError(
-            f"{source.path}: the zip member {quoted(name)} has a local header that disagrees "
-            "with the directory"
-        )
+        raise disagrees
     return central.offset + _LOCAL.size + len(rest)

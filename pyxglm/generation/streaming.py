@@ -43,8 +43,8 @@ class StreamReplacer:
     Examples
     --------
     >>> replacer = StreamReplacer(" n't", "n't")
-    >>> [replacer.push(piece) for piece in ("do", " n", "'t", " no")], replacer.finish()
-    (['do', '', "n't", ''], ' no')
+    >>> [replacer.push(piece) for piece in ("do", " n", "'t", " n")], replacer.finish()
+    (['do', '', "n't", ''], ' n')
     """
 
     def __init__(self, old: str, new: str) -> None:

@@ -7,6 +7,7 @@ models, GELU and ReLU, stand in `ops/reference.py`, and so does the table.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -69,3 +70,22 @@ def laplace(x: Array) -> Array:
     array([0.006094, 0.5     , 0.999998])
     """
     return 0.5 * (1.0 + erf((x - 0.707107) / (0.282095 * math.sqrt(2.0))))
+
+
+#: The activations that are neither the error function's GELU nor plain rectifiers, by name.
+FURTHER_ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "gelu_accurate": gelu_tanh,
+    "gelu_fast": gelu_fast,
+    "gelu_new": gelu_tanh,
+    "gelu_pytorch_tanh": gelu_tanh,
+    "laplace": laplace,
+    "leaky_relu": lambda x: np.where(x > 0, x, 0.01 * x).astype(x.dtype, copy=False),
+    "linear": lambda x: x,
+    "mish": mish,
+    "quick_gelu": lambda x: x * sigmoid(1.702 * x),
+    "relu6": lambda x: np.clip(x, 0, 6),
+    "sigmoid": sigmoid,
+    "silu": silu,
+    "swish": silu,
+    "tanh": np.tanh,
+}

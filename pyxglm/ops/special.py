@@ -60,7 +60,8 @@ def _tail(x: Array, numerator: tuple[float, ...], denominator: tuple[float, ...]
     # x*x rounds, and exp would magnify that: split x = head + (x - head) so that
     # head * head is exact, and x^2 = head^2 + (x - head) * (x + head).
     head = (x.view(np.uint64) & np.uint64(0xFFFF_FFFF_0000_0000)).view(np.float64)
-    return np.exp(-head * head - 0.5625) * np.exp((head - x) * (head + x) + ratio) / x
+    erfc: Array = np.exp(-head * head - 0.5625) * np.exp((head - x) * (head + x) + ratio) / x
+    return erfc
 
 
 def erf(x: Array) -> Array:

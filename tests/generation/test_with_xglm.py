@@ -84,3 +84,22 @@ def test_the_settings_of_a_checkpoint(tmp_path):
     assert GenerationConfig.of_checkpoint(tmp_path, config).eos_token_id == 7
     GenerationConfig(eos_token_id=9, max_length=np.int64(30)).save_pretrained(tmp_path)
     assert GenerationConfig.of_checkpoint(tmp_path, config).eos_token_id == 9
+
+
+class TestTheModelSOwnSettings:
+    def test_without_a_file_they_are_the_configuration_s(self):
+        model = XGLMForCausalLM(XGLMConfig.from_dict({**CONFIG.to_dict(), "eos_token_id": 9}))
+        assert model.generation_config == GenerationConfig(eos_token_id=9)
+
+    def test_they_go_to_the_checkpoint_and_come_back(self, tmp_path):
+        model = XGLMForCausalLM(CONFIG, seed=3)
+        model.generation_config.max_new_tokens = 3
+        model.generation_config.eos_token_id = None
+        model.save_pretrained(tmp_path)
+        opened = XGLMForCausalLM.from_pretrained(tmp_path)
+        assert opened.generation_config == model.generation_config
+        assert opened.generate([2, 5]).shape == (1, 5)
+
+    def test_the_bare_model_has_none(self, tmp_path):
+        XGLMModel(CONFIG).save_pretrained(tmp_path)
+        assert not (tmp_path / "generation_config.json").exists()

@@ -148,6 +148,8 @@ def hazards() -> list[Case]:
         case("massive_steps", *step, seed=904, profile="massive"),
         case("sharp", call, {**call, "output_attentions": True, "keep": ["attentions"]},
              seed=905, profile="sharp"),
+        case("extreme", {"input_ids": ids(10, 4, 5), "attention_mask":
+             [[1] * 5, [0, 0, 1, 1, 1], [0, 0, 0, 0, 1], [0] * 5]}, seed=908, profile="extreme"),
         case("sharp_float16", call, seed=906, profile="sharp", stored="float16"),
         case("wide_relu", call, seed=907, profile="wide", activation_function="relu"),
     ]  # fmt: skip

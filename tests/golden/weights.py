@@ -63,9 +63,11 @@ def make_weights(
         Any integer below 2**32.
     profile
         ``"plain"``; ``"sharp"``, whose attention scores are so large that the
-        softmax nearly picks one key; ``"wide"``, whose FFN reaches the tails
-        of the activation; ``"massive"``, whose first block adds two huge
-        coordinates to the residual stream, as trained XGLM models do.
+        softmax nearly picks one key; ``"extreme"``, whose scores are in the
+        tens of thousands, beyond any ordinary mask value; ``"wide"``, whose
+        FFN reaches the tails of the activation; ``"massive"``, whose first
+        block adds two huge coordinates to the residual stream, as trained
+        XGLM models do.
     """
     return {
         name: _parameter(seed, name, shape, profile).astype(np.float32)
@@ -82,8 +84,8 @@ def _parameter(seed: int, name: str, shape: tuple[int, ...], profile: str) -> np
         return values / math.sqrt(shape[1])
     if kind == "weight":
         gain = 2.0 if part == "lm_head" else 1.0
-        if profile == "sharp" and part in {"q_proj", "k_proj"}:
-            gain = 4.0
+        if part in {"q_proj", "k_proj"}:
+            gain = {"sharp": 4.0, "extreme": 120.0}.get(profile, 1.0)
         if profile == "wide" and part == "fc1":
             gain = 6.0
         return gain * values / math.sqrt(shape[1])

@@ -1,0 +1,120 @@
+"""What the verbs share in reading their arguments."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+
+class UsageError(Exception):
+    """Arguments that cannot be meant; the message is for the user."""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints are one line, and no exit."""
+
+    def __init__(self, synopsis: str, description: str, examples: str) -> None:
+        super().__init__(
+            prog=f"pyxglm {synopsis.split()[0]}",
+            usage=f"pyxglm {synopsis}",
+            description=description,
+            epilog=f"examples:\n{examples}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,  # an abbreviation breaks when an option is added
+            add_help=False,
+        )
+        self.add_argument("-h", "--help", action="store_true", help="show this text")
+
+    def error(self, message: str) -> NoReturn:
+        """Raise `UsageError` instead of printing the usage and leaving."""
+        raise UsageError(f"{message} (see {self.prog} --help)")
+
+
+def add_model_options(parser: Parser) -> None:
+    """Add the options that say which model."""
+    group = parser.add_argument_group("model")
+    group.add_argument(
+        "-m",
+        "--model",
+        metavar="MODEL",
+        help="directory of a checkpoint, or hub id such as facebook/xglm-564M"
+        " (default: the bundled model)",
+    )
+    group.add_argument("--revision", metavar="REV", help="branch, tag or commit of a hub id")
+    group.add_argument("--cache-dir", metavar="DIR", help="the Hugging Face cache to look in")
+    group.add_argument("--offline", action="store_true", help="never use the network")
+
+
+def where(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
+    """Return the model's name or path, and the keywords of ``from_pretrained``."""
+    if arguments.model is None:
+        for option in ("revision", "cache_dir"):
+            if getattr(arguments, option) is not None:
+                raise UsageError(f"--{option.replace('_', '-')} is given without -m MODEL")
+        from pyxglm import tiny
+
+        return tiny.PATH, {}
+    return argument_text(arguments.model, "-m"), {
+        "revision": arguments.revision,
+        "cache_dir": arguments.cache_dir,
+        "local_files_only": arguments.offline,
+    }
+
+
+def add_text_options(parser: Parser, name: str, what: str) -> None:
+    """Add the ways to give a text: an argument, a file, standard input."""
+    parser.add_argument("text", nargs="*", metavar=name, help=f"{what}; - reads standard input")
+    parser.add_argument("-f", "--file", metavar="FILE", help=f"read {what} from a file (UTF-8)")
+
+
+def given_text(arguments: argparse.Namespace, name: str) -> str:
+    """Return the one text that the arguments give."""
+    words = arguments.text
+    if arguments.file is not None:
+        if words:
+            raise UsageError(f"{name} and -f FILE are given, expected one of them")
+        return file_text(arguments.file)
+    if not words:
+        raise UsageError(f"expected {name}, -f FILE, or - for standard input")
+    if len(words) > 1:
+        raise UsageError(f"{len(words)} arguments are given, expected one {name}: put it in quotes")
+    return stdin_text() if words[0] == "-" else argument_text(words[0], name)
+
+
+def argument_text(argument: str, name: str) -> str:
+    """Return an argument's text.
+
+    Python decodes arguments by the locale and keeps what it cannot decode as
+    lone surrogates. Such bytes are taken as UTF-8, which is right in the C
+    locale, or refused.
+    """
+    try:
+        argument.encode("utf-8")
+    except UnicodeEncodeError:
+        return decoded(os.fsencode(argument), name)
+    return argument
+
+
+def file_text(path: str) -> str:
+    """Return the text of a UTF-8 file."""
+    return decoded(Path(path).read_bytes(), argument_text(path, "-f"))
+
+
+def stdin_text() -> str:
+    """Return all of standard input as UTF-8."""
+    if sys.stdin is None:
+        raise UsageError("standard input is closed, expected a text")
+    return decoded(sys.stdin.buffer.read(), "standard input")
+
+
+def decoded(data: bytes, where: str) -> str:
+    """Decode UTF-8, with or without the mark some editors put first."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"{where}: byte {error.start} is 0x{data[error.start]:02x}, expected UTF-8 text"
+        ) from None

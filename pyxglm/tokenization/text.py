@@ -1,0 +1,229 @@
+"""From text to tokens, and from ids to text.
+
+A text is cut at the special strings (`splitting`); each stretch between two of
+them goes to sentencepiece by itself, so that each begins a new word ("▁").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from pyxglm.tokenization.special_tokens import Token, logger
+from pyxglm.tokenization.token_table import TokenTable
+from pyxglm.tokenization.vocabulary import Vocabulary
+
+#: What a space looks like inside a piece.
+SPACE_MARK = "▁"
+
+#: English typography that `clean_up_tokenization` mends, in this order.
+_CLEAN_UPS = (
+    (" .", "."),
+    (" ?", "?"),
+    (" !", "!"),
+    (" ,", ","),
+    (" ' ", "'"),
+    (" n't", "n't"),
+    (" 'm", "'m"),
+    (" 's", "'s"),
+    (" 've", "'ve"),
+    (" 're", "'re"),
+)
+
+
+class TextTokens(TokenTable):
+    """A table of tokens that cuts texts into them and puts texts together again.
+
+    Parameters
+    ----------
+    vocabulary, special_tokens, added_tokens, verbose
+        See `TokenTable`.
+    split_special_tokens
+        Whether special strings in a text are ordinary text.
+    clean_up_tokenization_spaces
+        Whether `decode` mends English typography unless told otherwise.
+    """
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        special_tokens: Mapping[str, Any],
+        added_tokens: Mapping[int, Token],
+        *,
+        split_special_tokens: bool = False,
+        clean_up_tokenization_spaces: bool = True,
+        verbose: bool = False,
+    ) -> None:
+        self.split_special_tokens = split_special_tokens
+        self.clean_up_tokenization_spaces = clean_up_tokenization_spaces
+        super().__init__(vocabulary, special_tokens, added_tokens, verbose)
+
+    def tokenize(self, text: str, **kwargs: Any) -> list[str]:
+        """Cut a text into tokens.
+
+        Parameters
+        ----------
+        text
+            The text.
+        **kwargs
+            ``split_special_tokens``: whether special strings are ordinary text
+            this time. ``is_split_into_words`` says that the text is one word of
+            several, which makes no difference to XGLM. Others are logged and
+            ignored.
+
+        Returns
+        -------
+        list[str]
+            Pieces and special strings. What the vocabulary lacks stands as
+            itself and will have the id of ``<unk>``.
+
+        Raises
+        ------
+        TypeError
+            If `text` is no str.
+        ValueError
+            If it holds half of a surrogate pair.
+
+        Notes
+        -----
+        A special string in the text is that token: a text from outside that
+        holds ``</s>`` ends a document. `split_special_tokens` prevents it.
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"tokenize: the text is {type(text).__name__}, expected str")
+        split_special_tokens = kwargs.pop("split_special_tokens", self.split_special_tokens)
+        kwargs.pop("is_split_into_words", None)
+        if kwargs:
+            logger.warning("Keyword arguments %s not recognized.", kwargs)
+        if split_special_tokens:
+            return self._vocabulary.segment(text) if text else []
+        parts = self._splitter.split(text)
+        self._trim(parts)
+        tokens: list[str] = []
+        for part in parts:
+            if part in self._added_ids:
+                tokens.append(part)
+            elif part:
+                tokens.extend(self._vocabulary.segment(part))
+        return tokens
+
+    def _trim(self, parts: list[str]) -> None:
+        """Let the added tokens among `parts` act on their neighbours.
+
+        Every part is looked at as its left neighbour has left it.
+        """
+        last = len(parts) - 1
+        for i in range(len(parts)):
+            token = self._added_by_id.get(self._added_ids.get(parts[i], -1))
+            if token is None:
+                continue
+            left = parts[i - 1] if i > 0 else ""
+            right = parts[i + 1] if i < last else ""
+            if token.rstrip and right:
+                parts[i + 1] = right.lstrip()
+            if token.lstrip and left:
+                parts[i - 1] = left.rstrip()
+            # Whether a neighbour touches the token is judged before that stripping.
+            if token.single_word and left and left[-1] != " ":
+                parts[i - 1] += parts[i]
+                parts[i] = ""
+            elif token.single_word and right and right[0] != " ":
+                parts[i + 1] = parts[i] + parts[i + 1]
+                parts[i] = ""
+
+    def convert_tokens_to_string(self, tokens: Iterable[str]) -> str:
+        """Join tokens; "▁" becomes a space, spaces at both ends go.
+
+        Examples
+        --------
+        >>> TextTokens.convert_tokens_to_string(None, ["▁Hel", "lo", "▁world"])
+        'Hello world'
+        """
+        return "".join(tokens).replace(SPACE_MARK, " ").strip()
+
+    def decode(
+        self,
+        token_ids: Any,
+        skip_special_tokens: bool = False,
+        clean_up_tokenization_spaces: bool | None = None,
+        spaces_between_special_tokens: bool = True,
+        **kwargs: Any,
+    ) -> str:
+        """Turn ids into text.
+
+        Parameters
+        ----------
+        token_ids
+            One int, or a sequence or one-axis array of them.
+        skip_special_tokens
+            Leave out special tokens; ``<unk>`` is one.
+        clean_up_tokenization_spaces
+            Mend English typography (`clean_up_tokenization`), which changes
+            texts of other languages as well: French " !" loses its space.
+            Default: as the tokenizer was made.
+        spaces_between_special_tokens
+            Put a space around each token that was added to the vocabulary.
+        **kwargs
+            Ignored, as in transformers.
+
+        Raises
+        ------
+        IndexError
+            If an id is outside the vocabulary.
+        ValueError
+            If an id is no whole number.
+        """
+        if isinstance(token_ids, np.ndarray):
+            token_ids = token_ids.tolist()
+        tokens = self.convert_ids_to_tokens(token_ids, skip_special_tokens)
+        # Only tokens from outside the vocabulary stand apart; </s> is joined like a piece.
+        apart = set(self._added_ids) - set(self.all_special_tokens)
+        apart.update(
+            token
+            for token in self.additional_special_tokens
+            if self.convert_tokens_to_ids(token) >= self.vocab_size
+        )
+        texts: list[str] = []
+        run: list[str] = []
+        for token in tokens:
+            if token not in apart:
+                run.append(token)
+                continue
+            if text := self.convert_tokens_to_string(run):
+                texts.append(text)
+            texts.append(token)
+            run = []
+        if run:
+            texts.append(self.convert_tokens_to_string(run))
+        text = (" " if spaces_between_special_tokens else "").join(texts)
+        if clean_up_tokenization_spaces is None:
+            clean_up_tokenization_spaces = self.clean_up_tokenization_spaces
+        return self.clean_up_tokenization(text) if clean_up_tokenization_spaces else text
+
+    def batch_decode(
+        self,
+        sequences: Iterable[Any],
+        skip_special_tokens: bool = False,
+        clean_up_tokenization_spaces: bool | None = None,
+        **kwargs: Any,
+    ) -> list[str]:
+        """Apply `decode` to each of several sequences, or to each row of an array."""
+        return [
+            self.decode(ids, skip_special_tokens, clean_up_tokenization_spaces, **kwargs)
+            for ids in sequences
+        ]
+
+    @staticmethod
+    def clean_up_tokenization(out_string: str) -> str:
+        """Take out the space before English punctuation and clitics.
+
+        Examples
+        --------
+        >>> TextTokens.clean_up_tokenization("It 's here , is n't it ?")
+        "It's here, isn't it?"
+        """
+        for found, replacement in _CLEAN_UPS:
+            out_string = out_string.replace(found, replacement)
+        return out_string

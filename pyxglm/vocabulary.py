@@ -1,0 +1,108 @@
+"""A model's vocabulary: its embedding and its head, given out, replaced, tied and resized."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from pyxglm.config import XGLMConfig
+from pyxglm.embeddings import Embedding, Head, embedding_matrix
+from pyxglm.initialization import resized_rows
+from pyxglm.inputs import whole_number
+from pyxglm.parameters import EMBEDDING, HEAD, Parameters
+
+
+class VocabularyMixin:
+    """The methods of `XGLMPreTrainedModel` that touch the matrices (V, D)."""
+
+    config: XGLMConfig
+    compute: str
+    _bare: ClassVar[bool]
+    _parameters: Parameters
+    _headed: bool  # whether the parameters are those of a model with a head
+
+    def get_input_embeddings(self) -> Embedding:
+        """Return the token embedding; its rows are not scaled."""
+        return Embedding(self._parameters[EMBEDDING], np.dtype(self.compute))
+
+    def set_input_embeddings(self, value: Any) -> None:
+        """Replace the token embedding by an array (V, D) or an `Embedding`.
+
+        The head keeps the old one until `tie_weights`, as in transformers.
+        """
+        weight = embedding_matrix("embed_tokens", value, self.config.d_model)
+        if HEAD not in self._parameters and self._headed:
+            self._parameters[HEAD] = self._parameters[EMBEDDING]
+        self._parameters[EMBEDDING] = weight
+
+    def get_output_embeddings(self) -> Head | None:
+        """Return the output head, or None for a model without one."""
+        if self._bare:
+            return None
+        weight = self._parameters.get(HEAD, self._parameters[EMBEDDING])
+        return Head(weight, np.dtype(self.compute))
+
+    def set_output_embeddings(self, new_embeddings: Any) -> None:
+        """Replace the head by an array (V, D) or a `Head`.
+
+        Raises
+        ------
+        ValueError
+            If the model has no head, or the shape is another.
+        """
+        if self._bare:
+            raise ValueError(f"set_output_embeddings: {type(self).__name__} has no output head")
+        self._parameters[HEAD] = embedding_matrix("lm_head", new_embeddings, self.config.d_model)
+
+    def tie_weights(self) -> None:
+        """Make the head the embedding again, if the configuration ties them."""
+        if self.config.tie_word_embeddings and not self._bare:
+            self._parameters.pop(HEAD, None)
+
+    def resize_token_embeddings(
+        self,
+        new_num_tokens: int | None = None,
+        pad_to_multiple_of: int | None = None,
+        *,
+        seed: int = 0,
+    ) -> Embedding:
+        """Change the vocabulary's size; new rows are random, N(0, init_std).
+
+        Parameters
+        ----------
+        new_num_tokens
+            New number of rows; None keeps the number (up to rounding).
+        pad_to_multiple_of
+            Round the number up to a multiple of this.
+        seed
+            Seed of the new rows.
+
+        Returns
+        -------
+        Embedding
+            The new embedding. A tied head stays tied.
+
+        Raises
+        ------
+        ValueError
+            If a size is below 1, or leaves no room for the padding id.
+        """
+        if new_num_tokens is None and pad_to_multiple_of is None:
+            return self.get_input_embeddings()
+        rows = len(self._parameters[EMBEDDING])
+        if new_num_tokens is not None:
+            rows = whole_number("new_num_tokens", new_num_tokens, 1)
+        if pad_to_multiple_of is not None:
+            rows += -rows % whole_number("pad_to_multiple_of", pad_to_multiple_of, 1)
+        pad = self.config.pad_token_id
+        if pad is not None and rows <= pad:
+            raise ValueError(f"new_num_tokens is {rows}, expected more than pad_token_id, {pad}")
+        generator = np.random.default_rng(seed)
+        for name in (EMBEDDING, HEAD):
+            if name in self._parameters:
+                old_VD = self._parameters[name]
+                self._parameters[name] = resized_rows(old_VD, rows, self.config.init_std, generator)
+        self.config.vocab_size = rows
+        self.tie_weights()
+        return self.get_input_embeddings()

@@ -1,0 +1,153 @@
+"""Usage: help for those who ask, one line and exit code 2 for those who err."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import shlex
+
+import pytest
+
+from pyxglm._version import __version__
+from pyxglm.cli import HELP, VERBS
+from pyxglm.cli.arguments import UsageError
+
+
+def one_line(result) -> str:
+    """The only line of standard error, without the program's name."""
+    assert result.code == 2
+    assert result.out == ""
+    assert result.err.startswith("pyxglm: ")
+    assert result.err.endswith("\n")
+    assert result.err.count("\n") == 1
+    return result.err.removeprefix("pyxglm: ").rstrip("\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "expected a command: generate, tokenize, info (see pyxglm --help)"),
+        (["genrate"], "there is no command 'genrate', did you mean 'generate'?"),
+        (["frobnicate"], "there is no command 'frobnicate', expected generate, tokenize, info"),
+        (["x" * 500], f"there is no command '{'x' * 40}'..., expected"),
+        (["a\nb"], r"there is no command 'a\nb', expected"),
+        (["-q"], "there is no option '-q' before a command"),
+        (["generate"], "expected PROMPT, -f FILE, or - for standard input"),
+        (["generate", "a", "b"], "2 arguments are given, expected one PROMPT: put it in quotes"),
+        (["generate", "-f", "x", "a"], "PROMPT and -f FILE are given, expected one of them"),
+        (["generate", "a", "-n"], "argument -n/--max-new-tokens: expected one argument"),
+        (["generate", "a", "-n", "x"], "argument -n/--max-new-tokens: invalid int value: 'x'"),
+        (["generate", "a", "-n", "0"], "max_new_tokens is 0, expected 1 or more"),
+        (["generate", "a", "--temp", "-1"], "temperature is -1.0, expected a finite number above"),
+        (["generate", "a", "--temp", "nan"], "temperature is nan, expected a finite number above"),
+        (["generate", "a", "--temp", "0"], "--temp is 0, expected a number above 0; without it"),
+        (["generate", "a", "--top-k", "-3"], "top_k is -3, expected 0 or more"),
+        (["generate", "a", "--top-p", "1.5"], "top_p is 1.5, expected above 0 and at most 1"),
+        (["generate", "a", "--seed", "-1"], "seed is -1, expected 0 or more"),
+        (["generate", "a", "--see", "1"], "unrecognized arguments: --see"),
+        (["generate", "a", "--line-breaks", "x"], "argument --line-breaks: invalid choice: 'x'"),
+        (["generate", "a", "--revision", "x"], "--revision is given without -m MODEL"),
+        (["info", "--cache-dir", "x"], "--cache-dir is given without -m MODEL"),
+        (["info", "x"], "unrecognized arguments: x"),
+        (["tokenize", "--ids", "--json", "a"], "--ids and --json are given, expected one of them"),
+        (["tokenize", "--ids", "--decode", "2"], "--ids and --decode are given, expected one"),
+        (["tokenize", "--decode", "2", "x"], "--decode got 'x', expected ids: whole numbers"),
+        (["tokenize", "--decode", "9" * 30], "--decode got '99999"),
+        (["tokenize", "--decode", "٣"], "--decode got '\\u0663', expected ids"),
+    ],
+)
+def test_bad_usage(pyxglm, words, message):
+    assert one_line(pyxglm(*words)).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["generate", "-f", "{tmp}/none.txt"], r"{tmp}/none\.txt: No such file or directory"),
+        (["generate", "-f", "{tmp}"], r"{tmp}: Is a directory"),
+        (["generate", "-f", "{tmp}/bad.txt"], r"{tmp}/bad\.txt: byte 2 is 0xff, expected UTF-8"),
+        (["generate", "a", "-m", "{tmp}/none"], r"'{tmp}/none': there is no such directory"),
+        (["info", "-m", "{tmp}"], r"{tmp}: there is no config\.json in this directory"),
+        (["tokenize", "a", "-m", "{tmp}"], r"{tmp}/sentencepiece\.bpe\.model: no such file"),
+        (["generate", "a", "-m", "not an id"], r"'not an id' is neither a directory nor a hub id"),
+        (
+            ["info", "-m", "nobody/nothing", "--offline", "--cache-dir", "{tmp}"],
+            "nobody/nothing is no directory, and its revision main is not in the cache {tmp}, and"
+            " local_files_only is set",
+        ),
+        (["info", "-m", "nobody/nothing", "--revision", "..", "--offline"], r"revision is '\.\.'"),
+    ],
+)
+def test_bad_files_and_names(pyxglm, tmp_path, words, message):
+    (tmp_path / "bad.txt").write_bytes(b"ab\xff")
+    result = pyxglm(*(word.replace("{tmp}", str(tmp_path)) for word in words))
+    assert re.match(message.replace("{tmp}", re.escape(str(tmp_path))), one_line(result))
+
+
+@pytest.mark.parametrize("verb", ["generate a", "info"])
+@pytest.mark.parametrize("damage", ["config.json", "model.safetensors"])
+def test_damaged_checkpoints(pyxglm, checkpoint, tmp_path, verb, damage):
+    for path in checkpoint.iterdir():
+        data = path.read_bytes()
+        (tmp_path / path.name).write_bytes(data[: len(data) // 2] if path.name == damage else data)
+    assert damage in one_line(pyxglm(*verb.split(), "-m", tmp_path))
+
+
+def test_a_damaged_tokenizer(pyxglm, checkpoint, tmp_path):
+    for path in checkpoint.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "sentencepiece.bpe.model").write_bytes(b"no model")
+    for words in (["tokenize", "a"], ["generate", "a"]):
+        assert "sentencepiece.bpe.model" in one_line(pyxglm(*words, "-m", tmp_path))
+
+
+@pytest.mark.parametrize("words", [["--version"], ["--version", "ignored"]])
+def test_version(pyxglm, words):
+    result = pyxglm(*words)
+    assert (result.code, result.out, result.err) == (0, f"pyxglm {__version__}\n", "")
+
+
+@pytest.mark.parametrize("word", ["-h", "--help"])
+def test_help(pyxglm, word):
+    result = pyxglm(word)
+    assert (result.code, result.out, result.err) == (0, HELP, "")
+    assert all(re.search(rf"^  {verb} +{VERBS[verb]}$", HELP, re.MULTILINE) for verb in VERBS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("word", ["-h", "--help"])
+def test_help_of_a_verb(pyxglm, verb, word):
+    result = pyxglm(verb, word)
+    assert (result.code, result.err) == (0, "")
+    assert result.out.startswith(f"usage: pyxglm {verb} [options]")
+
+
+def examples() -> list[str]:
+    """The command lines that the help texts show, without the program's name."""
+    texts = [HELP, *(importlib.import_module(f"pyxglm.cli.{verb}").EXAMPLES for verb in VERBS)]
+    return re.findall(r"^  (?:.*\| )?pyxglm ([^.\n].*)$", "".join(texts), re.MULTILINE)
+
+
+@pytest.mark.parametrize("example", examples())
+def test_the_examples_of_the_help_are_good_usage(example):
+    verb, *words = shlex.split(example)
+    module = importlib.import_module(f"pyxglm.cli.{verb}")
+    try:
+        arguments = module.parser().parse_args(words)
+    except UsageError as error:
+        pytest.fail(str(error))
+    if verb == "generate":
+        module.wanted_settings(arguments)
+
+
+def test_there_are_examples():
+    assert len(examples()) >= 10
+
+
+def test_usage_errors_come_before_anything_heavy(pyxglm, monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "numpy", None)  # importing it would fail now
+    monkeypatch.setitem(sys.modules, "sentencepiece", None)
+    monkeypatch.delitem(sys.modules, "pyxglm.generation", raising=False)
+    assert one_line(pyxglm("generate", "a", "b")).startswith("2 arguments are given")
