@@ -160,7 +160,8 @@ void pyxglm_parallel(pyxglm_range_fn *fn, void *context, int64_t count, int64_t 
 enum {
     PYXGLM_SCRATCH_CALL = 0, /* an entry point's, until it returns */
     PYXGLM_SCRATCH_TASK = 1, /* a range function's, until it returns */
-    PYXGLM_SCRATCH_USES = 2
+    PYXGLM_SCRATCH_KERNEL = 2, /* a kernel's, until it returns */
+    PYXGLM_SCRATCH_USES = 3
 };
 void *pyxglm_scratch(int use, size_t bytes);
 
