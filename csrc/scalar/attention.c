@@ -79,7 +79,7 @@ static void attend(const pyxglm_attention_args *a, const pyxglm_sequence *sequen
         }
         if (count)
             fold(&run, score, at, count, v, a->v_s, K);
-        if (!masked || run.largest > -FLT_MAX || run.sum != run.sum)
+        if (evenly || !masked || run.largest > -FLT_MAX || run.sum != run.sum)
             break;
         run.sum = 0.0f;
         memset(values, 0, (size_t)K * sizeof *values);
