@@ -84,7 +84,8 @@ def _embed(case: Case) -> dict[str, list[Truth]]:
     expected = reference.embed(**given, dtype=np.float64)
     token = np.abs(_wide(given["embed_VD"][given["ids_BT"]]) * given["scale"])
     place = np.abs(_wide(given["table_PD"][given["positions_BT"] + reference.POSITION_OFFSET]))
-    return {"hidden": [Truth(expected, 2 * U * (token + place) + TINY)]}
+    bound = np.where(token + place > MAX, np.inf, 2 * U * (token + place) + TINY)
+    return {"hidden": [Truth(expected, bound)]}
 
 
 def _layer_norm(case: Case) -> dict[str, list[Truth]]:

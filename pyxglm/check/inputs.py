@@ -18,8 +18,8 @@ from pyxglm.dtypes import Array, convert
 #: Sizes around the widths of vectors and blocks, and some plain ones.
 SIZES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 15, 16, 17, 23, 31, 32, 33, 40, 47, 48, 49, 63, 64, 65, 100)
 
-#: The most elements that an array of a case gets: larger ones only take longer.
-MOST_ELEMENTS = 1 << 15
+#: Sizes of a batch: with more of it, cases take longer and show no more.
+BATCHES = (1, 2, 3, 4, 5)
 
 
 def letters(function: Callable[..., object]) -> str:
@@ -52,12 +52,13 @@ def shape(name: str, sizes: dict[str, int]) -> tuple[int, ...]:
     return tuple(sizes[letter] for letter in suffix(name))
 
 
-def draw_sizes(
-    rng: np.random.Generator, wanted: Iterable[str], choices: tuple[int, ...] = SIZES
-) -> dict[str, int]:
+def draw_sizes(rng: np.random.Generator, wanted: Iterable[str]) -> dict[str, int]:
     """Draw a size for every letter, no two alike."""
-    names = list(wanted)
-    return dict(zip(names, rng.permutation(choices)[: len(names)].tolist(), strict=True))
+    sizes: dict[str, int] = {}
+    for letter in wanted:
+        choices = [n for n in (BATCHES if letter == "B" else SIZES) if n not in sizes.values()]
+        sizes[letter] = int(rng.choice(choices))
+    return sizes
 
 
 # ---------------------------------------------------------------------------- patterns
