@@ -119,7 +119,8 @@ typedef struct pyxglm_sequence {
  *
  * One pass over the keys with an online softmax, in blocks that count the keys
  * a query may see: masked keys are skipped, so padding does not move a bit. A
- * query that may see no key at all spreads its weight evenly over all S keys.
+ * query that may see no key at all spreads its weight evenly over all S keys;
+ * where there are none, out is 0. What a query may not see is not read.
  * q arrives scaled by K^-0.5. Tasks are (sequence, head, block of queries):
  * pyxglm_attention_tasks() says how many. */
 typedef struct pyxglm_attention_args {
@@ -193,15 +194,16 @@ int pyxglm_get_num_threads(void);
 /* === Calls =============================================================== */
 
 /* Each computes a whole operation on the threads, by the kernels of `level`,
- * or of the level in use if that is -1. The caller has checked shapes, dtypes,
- * ids and positions. Any number of threads may call at once: one of them gets
+ * or of the level in use if that is -1. The caller has checked shapes and
+ * dtypes. Any number of threads may call at once: one of them gets
  * the workers, the others compute alone. Results are the same either way. */
 enum {
     PYXGLM_OK = 0,
     PYXGLM_NO_LEVEL = 1, /* the level is not available */
-    PYXGLM_NO_MEMORY = 2 /* there is no memory for scratch; outputs are undefined */
+    PYXGLM_NO_MEMORY = 2, /* there is no memory for scratch; outputs are undefined */
+    PYXGLM_OUT_OF_RANGE = 3 /* an id is not in [0, V), or a position not in [-2, P - 2) */
 };
-int pyxglm_run_embed(const pyxglm_embed_args *a, int dtype, int level);
+int pyxglm_run_embed(const pyxglm_embed_args *a, int64_t V, int64_t P, int dtype, int level);
 int pyxglm_run_layer_norm(const pyxglm_layer_norm_args *a, int level);
 int pyxglm_run_softmax(const pyxglm_map_args *a, int level);
 int pyxglm_run_log_softmax(const pyxglm_map_args *a, int level);

@@ -49,11 +49,17 @@ static void embed_rows(void *context, int64_t begin, int64_t end)
     job->kernel(job->a, begin, end);
 }
 
-int pyxglm_run_embed(const pyxglm_embed_args *a, int dtype, int level)
+int pyxglm_run_embed(const pyxglm_embed_args *a, int64_t V, int64_t P, int dtype, int level)
 {
     const pyxglm_kernels *table = pyxglm_table(level);
     if (!table)
         return PYXGLM_NO_LEVEL;
+    for (int64_t r = 0; r < a->rows; r++) {
+        const int64_t id = a->ids[r], position = a->positions[r];
+        if (id < 0 || id >= V || position < -PYXGLM_POSITION_OFFSET ||
+            position >= P - PYXGLM_POSITION_OFFSET)
+            return PYXGLM_OUT_OF_RANGE;
+    }
     embed_job job = {table->embed[dtype], a};
     pyxglm_parallel(embed_rows, &job, a->rows, grain_of(a->rows, a->D, MIN_ELEMENTS));
     return PYXGLM_OK;

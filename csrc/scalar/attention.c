@@ -50,8 +50,7 @@ static void attend(const pyxglm_attention_args *a, const pyxglm_sequence *sequen
                          ? a->weights + sequence->weights + (h * sequence->T + t) * S
                          : NULL;
     const int masked = pyxglm_is_masked(a, sequence);
-    state run = {masked ? -FLT_MAX : -INFINITY, 0.0f, values};
-    memset(values, 0, (size_t)K * sizeof *values);
+    state run;
 
     /* A second walk, over all keys with equal scores, is for a query that may
      * see none, or whose scores are all at the bottom: see the reference. */
@@ -59,6 +58,8 @@ static void attend(const pyxglm_attention_args *a, const pyxglm_sequence *sequen
         float score[PYXGLM_KEY_BLOCK];
         int64_t at[PYXGLM_KEY_BLOCK];
         int count = 0;
+        run = (state){masked ? -FLT_MAX : -INFINITY, 0.0f, values};
+        memset(values, 0, (size_t)K * sizeof *values);
         for (int64_t s = 0; s < S; s++) {
             if (!evenly && !pyxglm_may_see(a, sequence, t, s)) {
                 if (weights)
@@ -79,13 +80,13 @@ static void attend(const pyxglm_attention_args *a, const pyxglm_sequence *sequen
         }
         if (count)
             fold(&run, score, at, count, v, a->v_s, K);
-        if (evenly || !masked || run.largest > -FLT_MAX || run.sum != run.sum)
+        if (!masked || run.largest > -FLT_MAX || run.sum != run.sum)
             break;
-        run.sum = 0.0f;
-        memset(values, 0, (size_t)K * sizeof *values);
     }
 
     const float factor = a->head_mask ? a->head_mask[h] : 1.0f;
+    if (S == 0)
+        run.sum = 1.0f; /* no keys: the values stay 0 */
     for (int64_t k = 0; k < K; k++)
         out[k] = values[k] / run.sum * factor;
     for (int64_t s = 0; weights && s < S; s++)
