@@ -24,7 +24,6 @@ from pathlib import Path
 
 from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
-from setuptools.command.sdist import sdist
 from setuptools.errors import PlatformError
 
 ROOT = Path(__file__).resolve().parent
@@ -116,6 +115,11 @@ class BuildExt(build_ext):
                 extension.define_macros = [("Py_LIMITED_API", value)]
         super().run()
 
+    def get_source_files(self) -> list[str]:
+        """Return what a source distribution needs besides the package: csrc and this file."""
+        found = [path.relative_to(ROOT).as_posix() for path in sorted(ROOT.glob("csrc/**/*.*"))]
+        return ["build_ext.py", *found]
+
     def build_extensions(self) -> None:
         """Compile, if there is something to compile with."""
         compiler = self.compiler.compiler[0]
@@ -144,17 +148,6 @@ class BdistWheel(bdist_wheel):
         elif has_stable_abi():
             self.py_limited_api = f"cp{ABI[0]}{ABI[1]}"
         super().finalize_options()
-
-
-class Sdist(sdist):
-    """Put the C sources and this file into the source distribution."""
-
-    def add_defaults(self) -> None:
-        """Add what no package owns."""
-        super().add_defaults()
-        found = (path for path in ROOT.glob("csrc/**/*") if path.is_file())
-        self.filelist.extend([path.relative_to(ROOT).as_posix() for path in sorted(found)])
-        self.filelist.append("build_ext.py")
 
 
 if __name__ == "__main__":
