@@ -78,12 +78,13 @@ class NativeKernel:
 
     def __init__(self, op: str, dtype: str, level: int) -> None:
         self.op, self.dtype, self.level = op, dtype, level
+        self._stored = list(SUFFIXES).index(dtype)
         self._lib, self._ffi = library().lib, library().ffi
         table = self._lib.pyxglm_table(level)
         if op in ACTIVATION_NUMBERS:
             self._kernel = table.activation[ACTIVATION_NUMBERS[op]]
         elif len(OPS[op].dtypes) > 1:
-            self._kernel = getattr(table, op)[list(SUFFIXES).index(dtype)]
+            self._kernel = getattr(table, op)[self._stored]
         else:
             self._kernel = getattr(table, op)
 
@@ -120,9 +121,11 @@ class NativeKernel:
             code = self._lib.pyxglm_run_activation(
                 arguments, ACTIVATION_NUMBERS[self.op], self.level
             )
-        elif len(OPS[self.op].dtypes) > 1:
-            call = getattr(self._lib, f"pyxglm_run_{self.op}")
-            code = call(arguments, list(SUFFIXES).index(self.dtype), self.level)
+        elif self.op == "embed":
+            rows = [len(given.case.arguments[name]) for name in ("embed_VD", "table_PD")]
+            code = self._lib.pyxglm_run_embed(arguments, *rows, self._stored, self.level)
+        elif self.op == "linear":
+            code = self._lib.pyxglm_run_linear(arguments, self._stored, self.level)
         else:
             code = getattr(self._lib, f"pyxglm_run_{self.op}")(arguments, self.level)
         if code != self._lib.PYXGLM_OK:

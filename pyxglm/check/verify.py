@@ -81,8 +81,8 @@ def verify(kernel: Kernel, case: Case, rng: np.random.Generator, outcome: Outcom
     note("in ranges: ", list(_ranges(kernel, given, tasks, results, rng)))
     for relative in relatives(case, rng):
         other = Arena(problem(relative.case, rng), rng)
-        kernel(other.problem, other.inputs, other.outputs, 0, kernel.tasks(other.problem,
-                                                                           other.inputs))  # fmt: skip
+        end = kernel.tasks(other.problem, other.inputs)
+        kernel(other.problem, other.inputs, other.outputs, 0, end)
         found = list(_differences(relative.own(other.results()), relative.part(results)))
         note(f"{relative.what}: ", other.damage() + found)
     alias = _ALIASES.get(case.op, "x")
@@ -110,15 +110,16 @@ def _errors(
             with np.errstate(invalid="ignore", divide="ignore"):
                 error = np.abs(result.astype(np.float64) - expected)
                 right = np.where(finite, (error <= bound) | np.isinf(bound), ~np.isfinite(result))
-                share = error[finite & np.isfinite(bound) & (bound > 0)] / bound[
-                    finite & np.isfinite(bound) & (bound > 0)
-                ]
-            outcome.worst = max(outcome.worst, float(np.nan_to_num(share, nan=np.inf).max(initial=0)))
+                share = (error / bound)[finite & np.isfinite(bound) & (bound > 0)]
+            worst = np.nan_to_num(share, nan=np.inf).max(initial=0)
+            outcome.worst = max(outcome.worst, float(worst))
             if not right.all():
                 at = tuple(np.argwhere(~right)[0].tolist())
+                wanted = f"{expected[at]:.9g} within {bound[at]:.3g}"
                 yield (
                     f"{(~right).sum()} of {right.size} elements of {name} are wrong, first at"
-                    f" {at}: {result[at]:.9g}, expected {expected[at]:.9g} within {bound[at]:.3g}"
+                    f" {at}: {result[at]:.9g}, expected"
+                    f" {wanted if finite[at] else 'infinity or NaN'}"
                 )
 
 
@@ -127,11 +128,9 @@ def _ranges(
 ) -> Iterator[str]:
     """Compute in ranges: each must write what is its own, once."""
     arena = Arena(given, rng)
-    known = {name: output.tasks for name, output in given.outputs.items()}
-    # Where only the library knows which task writes what, each goes alone.
-    cuts = np.unique(rng.integers(0, tasks + 1, 3)) if all(
-        task is not None for task in known.values()
-    ) else np.arange(tasks)  # fmt: skip
+    cuts = np.unique(rng.integers(0, tasks + 1, 3))
+    if any(output.tasks is None for output in given.outputs.values()):
+        cuts = np.arange(tasks)  # only the library knows which task writes what: each goes alone
     edges = [0, *cuts.tolist(), tasks]
     pieces = [(a, b) for a, b in zip(edges, edges[1:], strict=False) if a < b or rng.random() < 0.3]
     before = {name: arena.written(name) for name in given.outputs}
