@@ -104,12 +104,11 @@ def _first(array: Array) -> Any:
 
 def _mask(name: str, mask: Array, shape: tuple[int, ...]) -> tuple[Array, int]:
     """Return a mask as bytes, and how many lie between two sequences (0 if they share it)."""
-    shared = len(mask) == 1 and mask.ndim == len(shape)
-    wanted = (1, *shape[1:]) if shared else shape
-    try:
-        whole = np.broadcast_to(mask, wanted)
-    except ValueError:
-        raise ValueError(f"attention: {name} has shape {mask.shape}, expected {shape}") from None
+    fits = mask.ndim == len(shape)
+    if not fits or any(given not in (1, size) for given, size in zip(mask.shape, shape)):
+        raise ValueError(f"attention: {name} has shape {mask.shape}, expected {shape}")
+    shared = len(mask) == 1
+    whole = np.broadcast_to(mask, (len(mask), *shape[1:]))
     seen = np.ascontiguousarray(whole if whole.dtype == bool else whole != 0)
     return seen, 0 if shared else seen[0].size
 
