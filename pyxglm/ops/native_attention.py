@@ -104,8 +104,8 @@ def _first(array: Array) -> Any:
 
 def _mask(name: str, mask: Array, shape: tuple[int, ...]) -> tuple[Array, int]:
     """Return a mask as bytes, and how many lie between two sequences (0 if they share it)."""
-    fits = mask.ndim == len(shape)
-    if not fits or any(given not in (1, size) for given, size in zip(mask.shape, shape)):
+    sizes = zip(mask.shape, shape, strict=False)
+    if mask.ndim != len(shape) or any(given not in (1, size) for given, size in sizes):
         raise ValueError(f"attention: {name} has shape {mask.shape}, expected {shape}")
     shared = len(mask) == 1
     whole = np.broadcast_to(mask, (len(mask), *shape[1:]))
