@@ -210,4 +210,12 @@ int pyxglm_run_log_softmax(const pyxglm_map_args *a, int level);
 int pyxglm_run_activation(const pyxglm_map_args *a, int activation, int level);
 int pyxglm_run_linear(const pyxglm_linear_args *a, int dtype, int level);
 int pyxglm_run_attention(const pyxglm_attention_args *a, int level);
+
+/* === Limits of the machine =============================================== */
+
+/* For the checker's figures: add up `count` floats, which costs reading them;
+ * and multiply and add in registers, which returns the number of operations.
+ * With the widest instructions of a level, on the calling thread. */
+float pyxglm_limit_read(const float *p, int64_t count, int level);
+int64_t pyxglm_limit_fma(int64_t rounds, int level);
 #endif

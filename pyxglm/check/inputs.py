@@ -81,7 +81,7 @@ def cancelling(rng: np.random.Generator, size: tuple[int, ...]) -> Array:
 
 
 def shifted(rng: np.random.Generator, size: tuple[int, ...]) -> Array:
-    """A mean far from zero: E[x²] - mean² is noise here, and exp(x) overflows."""
+    """Draw around a mean far from zero: E[x²] - mean² is noise here, and exp(x) overflows."""
     return 3000 + rng.standard_normal(size)
 
 
@@ -103,17 +103,18 @@ def constant(rng: np.random.Generator, size: tuple[int, ...]) -> Array:
 
 def zeros(rng: np.random.Generator, size: tuple[int, ...]) -> Array:
     """Zeros of both signs among a few numbers."""
-    return rng.choice([0.0, -0.0, 0.0, -0.0, 1.0, -2.0], size)
+    return np.asarray(rng.choice([0.0, -0.0, 0.0, -0.0, 1.0, -2.0], size))
 
 
 def tiny(rng: np.random.Generator, size: tuple[int, ...]) -> Array:
     """Subnormal in float32 and float16, and around the smallest normal numbers."""
-    return rng.standard_normal(size) * rng.choice([1e-45, 1e-40, 1.2e-38, 6e-8, 6e-5], size)
+    scales = rng.choice([1e-45, 1e-40, 1.2e-38, 6e-8, 6e-5], size)
+    return np.asarray(rng.standard_normal(size) * scales)
 
 
 def huge(rng: np.random.Generator, size: tuple[int, ...]) -> Array:
     """Up to the ends of float16 and near those of float32: squares and sums overflow."""
-    return rng.standard_normal(size) * rng.choice([1.0, 2e4, 1e18, 1e37], size)
+    return np.asarray(rng.standard_normal(size) * rng.choice([1.0, 2e4, 1e18, 1e37], size))
 
 
 def broken(rng: np.random.Generator, size: tuple[int, ...]) -> Array:

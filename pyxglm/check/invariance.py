@@ -118,7 +118,7 @@ def _attention(case: Case, rng: np.random.Generator) -> Iterator[Relative]:
 
 
 def _chunk(case: Case, b: int, with_sequence: Any, rng: np.random.Generator) -> Relative:
-    """Some of the queries, and no keys but those before them: a later chunk, or one token."""
+    """Take some queries and the keys up to them: a later chunk, or one token."""
     causal, alone = case.arguments["causal"], case.arguments["sequences"][b]
     T, S = alone["q_BHTK"].shape[2], alone["k_BHSK"].shape[2]
     chosen = _some(rng, T) if rng.random() < 0.5 else [int(rng.integers(0, T))]
@@ -146,9 +146,7 @@ def _chunk(case: Case, b: int, with_sequence: Any, rng: np.random.Generator) -> 
     )
 
 
-def _padded(
-    case: Case, b: int, S: int, with_sequence: Any, rng: np.random.Generator
-) -> Relative:
+def _padded(case: Case, b: int, S: int, with_sequence: Any, rng: np.random.Generator) -> Relative:
     """More keys that nobody sees, NaN at that, among those before the first query."""
     causal, alone = case.arguments["causal"], case.arguments["sequences"][b]
     T = alone["q_BHTK"].shape[2]
@@ -185,7 +183,7 @@ def _padded(
 
 def _sees(one: dict[str, Any], T: int, S: int, causal: bool) -> Array:
     """Tell of every query whether it sees any key."""
-    seen = visible_keys(
-        T, S, causal=causal, keys_BS=one["keys_BS"], visible_BTS=one["visible_BTS"]
-    )
-    return np.ones(T, bool) if seen is None else np.broadcast_to(seen[0], (T, S)).any(axis=-1)
+    seen = visible_keys(T, S, causal=causal, keys_BS=one["keys_BS"], visible_BTS=one["visible_BTS"])
+    if seen is None:
+        return np.ones(T, bool)
+    return np.asarray(np.broadcast_to(seen[0], (T, S)).any(axis=-1))

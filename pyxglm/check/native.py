@@ -67,7 +67,7 @@ def levels() -> dict[str, int | None]:
 def has_variant(op: str, dtype: str, level: int) -> bool:
     """Tell whether a level has a kernel of its own for an operation."""
     lib, ffi = library().lib, library().ffi
-    names = []
+    names: list[str] = []
     while (name := lib.pyxglm_entry_name(len(names))) != ffi.NULL:
         names.append(ffi.string(name).decode())
     return bool(lib.pyxglm_serving_level(level, names.index(entry(op, dtype))) == level)
@@ -131,9 +131,7 @@ class NativeKernel:
         if code != self._lib.PYXGLM_OK:
             raise RuntimeError(f"pyxglm_run_{self.op} returned {code}, expected 0")
 
-    def arguments(
-        self, given: Problem, inputs: dict[str, Array], outputs: dict[str, Array]
-    ) -> Any:
+    def arguments(self, given: Problem, inputs: dict[str, Array], outputs: dict[str, Array]) -> Any:
         """Fill in the struct. It holds addresses only: keep the arrays alive."""
         struct = f"pyxglm_{_STRUCTS.get(self.op, 'map')}_args"
         arguments = self._ffi.new(f"{struct} *")

@@ -54,8 +54,12 @@ class Problem:
     tasks: int | None
 
 
-def problem(case: Case, rng: np.random.Generator) -> Problem:
-    """Lay a case out for the library, in one of the ways that are allowed."""
+def problem(case: Case, rng: np.random.Generator | None = None) -> Problem:
+    """Lay a case out for the library: in one of the ways that are allowed, drawn by `rng`.
+
+    Without `rng`, as the model does: no gaps, queries as a projection leaves
+    them, keys and values as the cache holds them.
+    """
     return _LAYOUTS[case.op](case, rng)
 
 
@@ -64,7 +68,7 @@ def _by_rows(name: str, rows: int, width: int, result: tuple[int, ...]) -> dict[
     return {name: Output(rows * width, [places], places.reshape(-1) // max(1, width))}
 
 
-def _embed(case: Case, rng: np.random.Generator) -> Problem:
+def _embed(case: Case, rng: np.random.Generator | None) -> Problem:
     given = case.arguments
     shape = given["ids_BT"].shape
     rows, D = given["ids_BT"].size, given["embed_VD"].shape[1]
@@ -78,7 +82,7 @@ def _embed(case: Case, rng: np.random.Generator) -> Problem:
     return Problem(case, numbers, inputs, _by_rows("hidden", rows, D, (*shape, D)), rows)
 
 
-def _layer_norm(case: Case, rng: np.random.Generator) -> Problem:
+def _layer_norm(case: Case, rng: np.random.Generator | None) -> Problem:
     x_BTD = case.arguments["x_BTD"]
     D = x_BTD.shape[-1]
     rows = int(np.prod(x_BTD.shape[:-1]))
@@ -91,18 +95,18 @@ def _layer_norm(case: Case, rng: np.random.Generator) -> Problem:
     return Problem(case, {"rows": rows, "D": D}, inputs, outputs, rows)
 
 
-def _map(case: Case, rng: np.random.Generator) -> Problem:
+def _map(case: Case, rng: np.random.Generator | None) -> Problem:
     x = case.arguments["x"]
     rows, width = x.shape if x.ndim == 2 else (x.size, 1)
     outputs = _by_rows("y", rows, width, x.shape)
     return Problem(case, {"rows": rows, "width": width}, {"x": x.reshape(-1)}, outputs, rows)
 
 
-def _linear(case: Case, rng: np.random.Generator) -> Problem:
+def _linear(case: Case, rng: np.random.Generator | None) -> Problem:
     given = case.arguments
     x_BTI, weight_OI = given["x_BTI"], given["weight_OI"]
     (N, K), M = weight_OI.shape, int(np.prod(x_BTI.shape[:-1]))
-    stride = N + int(rng.choice([0, 0, 1, 5]))
+    stride = N + (int(rng.choice([0, 0, 1, 5])) if rng else 0)
     places = (np.arange(M)[:, None] * stride + np.arange(N)).astype(np.int64)
     length = (M - 1) * stride + N if M else 0
     inputs = {"x": x_BTI.reshape(-1), "w": weight_OI.reshape(-1)}
@@ -119,18 +123,18 @@ def _linear(case: Case, rng: np.random.Generator) -> Problem:
     return Problem(case, numbers, inputs, {"y": Output(length, [shaped], tasks)}, N)
 
 
-def _attention(case: Case, rng: np.random.Generator) -> Problem:
+def _attention(case: Case, rng: np.random.Generator | None) -> Problem:
     given = case.arguments
     sequences: list[dict[str, Any]] = given["sequences"]
     _, H, _, K = sequences[0]["q_BHTK"].shape
     T_of = [one["q_BHTK"].shape[2] for one in sequences]
     S_of = [one["k_BHSK"].shape[2] for one in sequences]
     grids = {
-        "q": _Grid(rng, H, K, T_of),
-        "k": _Grid(rng, H, K, S_of),
-        "v": _Grid(rng, H, K, S_of),
-        "out": _Grid(rng, H, K, T_of),
-    }
+        name: _Grid(H, K, lengths, rng, tokens_first)
+        for name, lengths, tokens_first in (
+            ("q", T_of, True), ("k", S_of, False), ("v", S_of, False), ("out", T_of, True)
+        )
+    }  # fmt: skip
     numbers: dict[str, float] = {"causal": int(given["causal"]), "B": len(sequences), "H": H}
     numbers["K"] = K
     for name, grid in grids.items():
@@ -169,13 +173,23 @@ def _joined(arrays: list[Array]) -> tuple[Array, Array]:
 class _Grid:
     """Heads of several sequences in one array: strides, starts, places; with gaps at times."""
 
-    def __init__(self, rng: np.random.Generator, H: int, K: int, lengths: list[int]) -> None:
+    def __init__(
+        self,
+        H: int,
+        K: int,
+        lengths: list[int],
+        rng: np.random.Generator | None,
+        tokens_first: bool,
+    ) -> None:
         self.H, self.K, self.lengths = H, K, lengths
-        step = K + int(rng.choice([0, 0, 3]))
-        if rng.random() < 0.5:  # tokens first, as a projection leaves them
-            self.by_head, self.by_token = step, H * step + int(rng.choice([0, 7]))
+        step, gap = K, 0
+        if rng is not None:
+            step, gap = K + int(rng.choice([0, 0, 3])), int(rng.choice([0, 7]))
+            tokens_first = bool(rng.random() < 0.5)
+        if tokens_first:  # as a projection leaves them
+            self.by_head, self.by_token = step, H * step + gap
             sizes = [length * self.by_token for length in lengths]
-        else:  # heads first, as a cache may hold them: room for the longest
+        else:  # as a cache holds them: room for the longest
             self.by_token, self.by_head = step, max(lengths) * step
             sizes = [H * self.by_head for _ in lengths]
         self.starts = np.cumsum([0, *sizes])[:-1]
@@ -194,7 +208,7 @@ class _Grid:
         return flat
 
 
-_LAYOUTS: dict[str, Callable[[Case, np.random.Generator], Problem]] = {
+_LAYOUTS: dict[str, Callable[[Case, np.random.Generator | None], Problem]] = {
     "embed": _embed,
     "layer_norm": _layer_norm,
     "softmax": _map,

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -100,9 +101,7 @@ def verify(kernel: Kernel, case: Case, rng: np.random.Generator, outcome: Outcom
             note(f"{count} threads: ", found)
 
 
-def _errors(
-    results: Results, truths: dict[str, list[Truth]], outcome: Outcome
-) -> Iterator[str]:
+def _errors(results: Results, truths: dict[str, list[Truth]], outcome: Outcome) -> Iterator[str]:
     """Compare results with the reference."""
     for name, known in truths.items():
         for result, (expected, bound) in zip(results[name], known, strict=True):
@@ -132,7 +131,7 @@ def _ranges(
     if any(output.tasks is None for output in given.outputs.values()):
         cuts = np.arange(tasks)  # only the library knows which task writes what: each goes alone
     edges = [0, *cuts.tolist(), tasks]
-    pieces = [(a, b) for a, b in zip(edges, edges[1:], strict=False) if a < b or rng.random() < 0.3]
+    pieces = [(a, b) for a, b in pairwise(edges) if a < b or rng.random() < 0.3]
     before = {name: arena.written(name) for name in given.outputs}
     for at in rng.permutation(len(pieces)).tolist():
         begin, end = pieces[at]
@@ -142,7 +141,7 @@ def _ranges(
         for name, output in given.outputs.items():
             written = fresh.written(name)
             if (written & before[name]).any():
-                yield f"[{begin}, {end}) of {tasks} wrote into {name} what another range had written"
+                yield f"[{begin}, {end}) of {tasks} wrote a part of {name} that another had written"
             before[name] |= written
             if output.tasks is not None:
                 of_range = np.zeros(output.length, bool)

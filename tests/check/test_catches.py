@@ -24,7 +24,9 @@ ROWS = ["embed", "layer_norm", "softmax", "log_softmax", "linear", "attention"]
 MISTAKES = [(op, mistake, words) for op in OPS for mistake, words in EVERYWHERE.items()]
 MISTAKES += [(op, "off by one row", "are wrong, first at") for op in ROWS]
 MISTAKES += [(op, "depends on M", "alone: ") for op in ("embed", "layer_norm", "linear")]
-MISTAKES += [(op, "writes between rows", "wrote between the rows") for op in ("linear", "attention")]
+MISTAKES += [
+    (op, "writes between rows", "wrote between the rows") for op in ("linear", "attention")
+]
 MISTAKES += [
     (op, "half precision", "are wrong, first at") for op in OPS if op not in ("attention", "relu")
 ]
