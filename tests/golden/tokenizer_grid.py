@@ -186,7 +186,7 @@ def _batches() -> list[tuple[Any, ...]]:
     for batch, padding, multiple, tensors in itertools.product(
         BATCHES, (False, True, "max_length"), (None, 4), (None, "np")
     ):
-        options: dict[str, Any] = {"padding": padding, "max_length": 10, "truncation": True}
+        options: dict[str, Any] = {"padding": padding, "max_length": 8, "truncation": True}
         options |= {"pad_to_multiple_of": multiple, "return_tensors": tensors}
         options |= {"return_length": True, "return_special_tokens_mask": True}
         calls.append(("batch_encode_plus", [batch], options))
@@ -592,6 +592,22 @@ def _operate(tokenizer: Any, name: str, rest: list[Any], target: Path) -> Any:
         }
     method = tokenizer if name == "call" else getattr(tokenizer, name)
     return method(*rest[0], **rest[1])
+
+
+def splitting_cases() -> list[tuple[list[str], str]]:
+    """Return special strings and texts over few letters, so that they overlap in many ways."""
+    random = np.random.default_rng(4372)
+
+    def word(letters: str, shortest: int, longest: int) -> str:
+        length = int(random.integers(shortest, longest + 1))
+        return "".join(random.choice(list(letters), length).tolist())
+
+    cases = []
+    for number in range(1500):
+        letters = "ab" if number % 3 else "abc"
+        strings = [word(letters, 1, 5) for _ in range(int(random.integers(1, 6)))]
+        cases.append((strings, word(letters + "?", 0, 14)))
+    return cases
 
 
 SCENARIOS = _scenarios()
