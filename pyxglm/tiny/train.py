@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import math
 import sys
 import time
 from collections.abc import Iterator
@@ -33,7 +32,8 @@ __all__ = ["HEADS", "LAYERS", "VOCABULARY", "WIDTH", "main"]
 VOCABULARY = PIECES + 8  # one more for <pad>, seven for the madeup words
 WIDTH, FFN, LAYERS, HEADS = 256, 768, 4, 8
 WINDOW, BATCH, SLICES = 128, 32, 4
-STATE = "state.pt"
+STEPS, DECAY = 2000, 700
+STATE, SAMPLE = "state.pt", 7
 
 
 def batches(
@@ -82,12 +82,13 @@ class Workers:
         return loss
 
 
-def schedule(step: int, steps: int, warmup: int = 100) -> float:
-    """Return the learning rate's factor: a linear warmup, a plateau, a cosine down to zero."""
-    if step < warmup:
-        return (step + 1) / warmup
-    progress = max(0.0, (step / steps - 0.3) / 0.7)
-    return 0.5 * (1 + math.cos(math.pi * progress))
+def schedule(step: int, steps: int, decay: int, warmup: int = 100) -> float:
+    """Return the learning rate's factor: a linear warmup, a plateau, a linear decay to zero.
+
+    The plateau makes the length a late decision: a run stopped before its decay can be resumed
+    with another number of steps, and is then the run that it would have been.
+    """
+    return min((step + 1) / warmup, 1.0, (steps - step) / decay)
 
 
 @torch.no_grad()
@@ -124,12 +125,13 @@ def main(arguments: list[str] | None = None) -> int:
     """Train, score and write the model; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m pyxglm.tiny.train", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="the checkpoint's directory")
-    parser.add_argument("--steps", type=int, default=4000, help="optimizer steps")
+    parser.add_argument("--steps", type=int, default=STEPS, help="optimizer steps")
+    parser.add_argument("--decay", type=int, default=DECAY, help="of them, with a falling rate")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--matrix-rate", type=float, default=0.02, help="Muon's learning rate")
     parser.add_argument("--rate", type=float, default=3e-3, help="AdamW's learning rate")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--every", type=int, default=400, help="steps between scores")
+    parser.add_argument("--every", type=int, default=200, help="steps between scores")
     parser.add_argument("--stop", type=int, default=0, help="stop early, for measurements")
     parser.add_argument("--resume", action="store_true", help="go on from DIRECTORY/state.pt")
     options = parser.parse_args(arguments)
@@ -165,7 +167,7 @@ def main(arguments: list[str] | None = None) -> int:
         batch = torch.from_numpy(next(source))
         if step < first:
             continue
-        factor = schedule(step, options.steps)
+        factor = schedule(step, options.steps, options.decay)
         for optimizer, rate in zip(optimizers, rates, strict=True):
             optimizer.param_groups[0]["lr"] = rate * factor
         total += workers.backward(batch)
@@ -179,9 +181,10 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"step {done} loss {total / 50:.4f} {speed:.0f} tokens/s", flush=True)
             total = 0.0
         if done % options.every == 0 or done in (options.steps, options.stop):
-            texts = continuations(network, processor, corpus.prompts)
-            right = [answered(p, text) for p, text in zip(corpus.prompts, texts, strict=True)]
-            print(table(corpus.prompts, right), flush=True)
+            asked = corpus.prompts[::SAMPLE]  # pyxglm.tiny.evaluate asks all
+            texts = continuations(network, processor, asked)
+            right = [answered(p, text) for p, text in zip(asked, texts, strict=True)]
+            print(table(asked, right).splitlines()[-1], flush=True)
             kept_states = [optimizer.state_dict() for optimizer in optimizers]
             torch.save(
                 {"step": done, "network": network.state_dict(), "optimizers": kept_states},
