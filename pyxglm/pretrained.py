@@ -175,7 +175,10 @@ class XGLMPreTrainedModel(VocabularyMixin):
             local_files_only=local_files_only,
         )
         settings = {key: kwargs.pop(key) for key in ("loss_type",) if key in kwargs}
-        config = config or XGLMConfig.from_pretrained(directory, **kwargs)
+        if config is None:
+            config = XGLMConfig.from_pretrained(directory, **kwargs)
+        elif kwargs:
+            raise TypeError(f"{next(iter(kwargs))!r} is given, expected nothing beside a config")
         found = checkpoint.load(directory, config, with_head=not cls._bare)
         weights: Mapping[str, Array] = found.weights
         if cls._bare:
