@@ -155,7 +155,30 @@ def test_what_a_model_says_of_itself() -> None:
             n for n in model.state_dict() if n != "lm_head.weight"
         ]
         assert len(list(model.parameters())) == len(list(model.named_parameters()))
-    assert lm().can_generate()
+        assert model.main_input_name == "input_ids"
+        assert model.get_memory_footprint() == 4 * model.num_parameters()
+    model = lm()
+    assert model.can_generate()
+    assert model.base_model is model.model
+    assert model.model.base_model is model.model
+    assert model.train(False) is model
+    with pytest.raises(ValueError, match="pyxglm does not train models"):
+        model.train()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+def test_the_storage_can_be_changed(dtype: str) -> None:
+    model, wanted = lm(), lm()
+    assert model.to("cpu") is model.to(device="cpu") is model
+    assert model.to(dtype) is model
+    for mine, theirs in zip(model.parameters(), wanted.parameters(), strict=True):
+        assert mine.dtype == model.dtype
+        assert mine.tobytes() == convert(theirs, dtype).tobytes()
+    assert model.model.dtype == model.dtype
+    assert model(IDS).logits.dtype == np.float32
+    assert model.to("cpu", np.float32).dtype == np.float32
+    with pytest.raises(ValueError, match="^to: 'cuda' is given, expected 'cpu' or one of float32"):
+        model.to("cuda")
 
 
 @pytest.mark.parametrize("how", ["deepcopy", "pickle"])
