@@ -335,10 +335,9 @@ def test_what_json_has_no_word_for_is_not_written(tmp_path: Path) -> None:
 def test_a_damaged_file_is_named(text: bytes, says: str, tmp_path: Path) -> None:
     file = tmp_path / "config.json"
     file.write_bytes(text)
-    for read in (lambda: XGLMConfig.from_json_file(file),
-                 lambda: XGLMConfig.from_pretrained(tmp_path)):  # fmt: skip
+    for read, path in ((XGLMConfig.from_json_file, file), (XGLMConfig.from_pretrained, tmp_path)):
         with pytest.raises(ValueError) as caught:  # noqa: PT011
-            read()
+            read(path)
         assert str(caught.value).startswith(f"{file}: ")
         assert says in str(caught.value)
         assert "\n" not in str(caught.value)
