@@ -116,12 +116,13 @@ class TestEncodings:
 
 
 class TestInput:
-    def tokens(self, process, checkpoint, data: bytes, **options):
-        words = ("tokenize", "--json", "-m", str(checkpoint), "-")
+    def tokens(self, process, checkpoint, data: bytes, words=("-",), **options):
+        words = ("tokenize", "--json", "-m", str(checkpoint), *words)
         return process(*words, input=data, text=False, **options)
 
-    def test_standard_input(self, process, checkpoint):
-        result = self.tokens(process, checkpoint, "東京は\n".encode())
+    @pytest.mark.parametrize("words", [("-",), ("-f", "-")])
+    def test_standard_input(self, process, checkpoint, words):
+        result = self.tokens(process, checkpoint, "東京は\n".encode(), words)
         assert json.loads(result.stdout)["text"] == "東京は\n"
 
     def test_in_the_c_locale_it_is_still_utf_8(self, process, checkpoint):
