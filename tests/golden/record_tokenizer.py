@@ -114,7 +114,7 @@ def main() -> None:
     packed = lzma.compress(text.encode("utf-8"), preset=9 | lzma.PRESET_EXTREME)
     (FOLDER / "results.json.xz").write_bytes(packed)
     count = sum(map(len, results))
-    print(f"{len(splits)} splits; {count} results in {len(results)} scenarios, {len(text)} characters, {len(packed)} bytes")
+    print(f"{len(splits)} splits, {count} results in {len(results)} scenarios: {len(packed)} bytes")
 
 
 if __name__ == "__main__":
