@@ -24,7 +24,8 @@ class KVCache(Sequence[LayerPast]):
     It reads like the tuple of tuples that transformers calls
     ``past_key_values``: ``cache[layer]`` is ``(k_BHSK, v_BHSK)``, views of what
     has been stored so far. A model that is given a `KVCache` appends to it and
-    returns it; a model that is given a tuple leaves that as it is.
+    returns it (with ``use_cache=False`` it only reads); a model that is given a
+    tuple leaves that as it is.
 
     Parameters
     ----------

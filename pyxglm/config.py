@@ -67,6 +67,8 @@ INHERITED: dict[str, Any] = {
     "tf_legacy_loss": False,
     "pruned_heads": {},
     "torch_dtype": None,
+    "architectures": None,
+    "is_encoder_decoder": False,
 }
 
 
@@ -143,6 +145,8 @@ class XGLMConfig:
     tf_legacy_loss: bool
     pruned_heads: dict[int, list[int]]
     torch_dtype: str | None
+    architectures: list[str] | None
+    is_encoder_decoder: bool
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         positional = dict(zip(FIELDS, args, strict=False))
@@ -197,6 +201,18 @@ class XGLMConfig:
             Naming the first impossible field.
         """
         check_config(self)
+
+    def update(self, config_dict: Mapping[str, Any]) -> None:
+        """Set fields from a dict; nothing is changed if one is impossible.
+
+        Raises
+        ------
+        ValueError
+            Naming the first impossible field.
+        """
+        named = {ALIASES.get(key, key): value for key, value in config_dict.items()}
+        changed = type(self)(**{**self.to_dict(), **named})
+        self.__dict__.update(changed.__dict__)
 
     @classmethod
     def from_dict(cls, config_dict: Mapping[str, Any], **kwargs: Any) -> XGLMConfig:

@@ -49,7 +49,7 @@ def as_dtype(dtype: object) -> np.dtype[Any]:
         return bfloat16
     name = dtype if isinstance(dtype, str) else str(dtype)
     name = name.removeprefix("torch.")
-    if name not in DTYPES:
+    if name not in DTYPES and dtype is not None:  # NumPy takes None for float64
         with contextlib.suppress(TypeError):  # no dtype at all: refused below
             name = np.dtype(dtype).newbyteorder("<").name  # type: ignore[call-overload]
     if name not in DTYPES:

@@ -47,6 +47,11 @@ class ModelOutput:
     def __getitem__(self, key: str | int | slice) -> Any:
         return self._present()[key] if isinstance(key, str) else self.to_tuple()[key]
 
+    def __setitem__(self, name: str, value: Any) -> None:
+        if name not in {field.name for field in fields(self)}:
+            raise KeyError(name)
+        setattr(self, name, value)
+
     def __contains__(self, name: object) -> bool:
         return name in self._present()
 

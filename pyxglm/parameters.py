@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from pyxglm.config import XGLMConfig
-from pyxglm.dtypes import Array, convert
+from pyxglm.dtypes import DTYPES, Array, bfloat16, convert
 
 EMBEDDING = "model.embed_tokens.weight"
 HEAD = "lm_head.weight"
@@ -88,7 +88,7 @@ def fitting(
     Raises
     ------
     ValueError
-        If a parameter is missing, unknown, or of another shape.
+        If a parameter is missing, unknown, or of another shape or kind.
     """
     named = {("model." if bare else "") + name: np.asarray(w) for name, w in weights.items()}
     shapes = parameter_shapes(config)
@@ -100,6 +100,10 @@ def fitting(
         found = named[name].shape if name in named else "missing"
         if found != shape:
             raise ValueError(f"weights: {name} is {found}, expected shape {shape}")
+        if named[name].dtype != bfloat16 and named[name].dtype.kind != "f":
+            raise ValueError(
+                f"weights: {name} is {named[name].dtype}, expected one of {', '.join(DTYPES)}"
+            )
     unknown = sorted(set(named) - set(shapes))
     if unknown:
         raise ValueError(f"weights: {unknown[0]} is given, but an XGLM has no such parameter")

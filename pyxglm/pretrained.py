@@ -15,7 +15,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from pyxglm.config import XGLMConfig
-from pyxglm.dtypes import Array, dtype_name
+from pyxglm.dtypes import DTYPES, Array, as_dtype, convert, dtype_name
 from pyxglm.initialization import random_weights
 from pyxglm.ops import backend_module, backend_name
 from pyxglm.parameters import EMBEDDING, HEAD, Parameters, fitting
@@ -53,6 +53,7 @@ class XGLMPreTrainedModel(VocabularyMixin):
 
     config_class = XGLMConfig
     base_model_prefix = "model"
+    main_input_name = "input_ids"
     _bare: ClassVar[bool] = True  # whether the parameters are named without "model."
 
     def __init__(
@@ -176,7 +177,10 @@ class XGLMPreTrainedModel(VocabularyMixin):
             local_files_only=local_files_only,
         )
         settings = {key: kwargs.pop(key) for key in ("loss_type",) if key in kwargs}
-        config = config or XGLMConfig.from_pretrained(directory, **kwargs)
+        if config is None:
+            config = XGLMConfig.from_pretrained(directory, **kwargs)
+        elif kwargs:
+            raise TypeError(f"{next(iter(kwargs))!r} is given, expected nothing beside a config")
         found = checkpoint.load(directory, config, with_head=not cls._bare)
         weights: Mapping[str, Array] = found.weights
         if cls._bare:
@@ -268,8 +272,51 @@ class XGLMPreTrainedModel(VocabularyMixin):
         """Where the model computes: always ``"cpu"``."""
         return "cpu"
 
+    @property
+    def base_model(self) -> XGLMPreTrainedModel:
+        """The model without a head: `model`, or this one if it has none."""
+        model: XGLMPreTrainedModel = getattr(self, self.base_model_prefix, self)
+        return model
+
+    def get_memory_footprint(self) -> int:
+        """Return how many bytes the weights take as they are stored."""
+        return sum(array.nbytes for array in self.parameters())
+
     def eval(self: Model) -> Model:
         """Return the model, which is always in evaluation mode: there is no dropout."""
+        return self
+
+    def train(self: Model, mode: bool = True) -> Model:
+        """Return the model for ``train(False)``; refuse to train (ValueError)."""
+        if mode:
+            raise ValueError("train: mode is True, expected False: pyxglm does not train models")
+        return self
+
+    def to(self: Model, *targets: object, dtype: object = None, device: object = None) -> Model:
+        """Store the weights in another dtype, as in ``model.to("float16")``, and return the model.
+
+        Parameters
+        ----------
+        *targets, dtype, device
+            Dtypes as `pyxglm.dtypes.as_dtype` takes them, or the device
+            ``"cpu"``, where every model is.
+
+        Raises
+        ------
+        ValueError
+            For anything else.
+        """
+        for target in (*targets, dtype, device):
+            if target is None or str(target) == "cpu":
+                continue
+            try:
+                stored = as_dtype(target)
+            except ValueError:
+                raise ValueError(
+                    f"to: {target!r} is given, expected 'cpu' or one of {', '.join(DTYPES)}"
+                ) from None
+            for name, array in self._parameters.items():
+                self._parameters[name] = convert(array, stored)
         return self
 
     def __getstate__(self) -> dict[str, Any]:

@@ -99,13 +99,15 @@ def locate(
 
 def default_cache() -> Path:
     """Return the directory of the Hugging Face cache, as huggingface_hub finds it."""
-    for variable in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
-        if path := os.environ.get(variable):
-            return Path(path).expanduser()
-    if home := os.environ.get("HF_HOME"):
-        return Path(home).expanduser() / "hub"
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "huggingface" / "hub"
+    for variable, below in (
+        ("HF_HUB_CACHE", "."),
+        ("HUGGINGFACE_HUB_CACHE", "."),
+        ("HF_HOME", "hub"),
+        ("XDG_CACHE_HOME", "huggingface/hub"),
+    ):
+        if base := os.environ.get(variable):
+            return Path(os.path.expandvars(base)).expanduser() / below
+    return Path("~/.cache/huggingface/hub").expanduser()
 
 
 def _checked_directory(path: Path, required: Iterable[str]) -> Path:
@@ -157,7 +159,8 @@ def _check_complete(snapshot: Path, required: Iterable[str], *, weights: bool) -
 
 
 def _offline() -> bool:
-    return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+    value = os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE") or ""
+    return value.upper() in ("1", "ON", "YES", "TRUE")
 
 
 def _download(

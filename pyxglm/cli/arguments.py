@@ -67,7 +67,7 @@ def where(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
 def add_text_options(parser: Parser, name: str, what: str) -> None:
     """Add the ways to give a text: an argument, a file, standard input."""
     parser.add_argument("text", nargs="*", metavar=name, help=f"{what}; - reads standard input")
-    parser.add_argument("-f", "--file", metavar="FILE", help=f"read {what} from a file (UTF-8)")
+    parser.add_argument("-f", "--file", metavar="FILE", help=f"read {what} from a UTF-8 file")
 
 
 def given_text(arguments: argparse.Namespace, name: str) -> str:
@@ -76,7 +76,7 @@ def given_text(arguments: argparse.Namespace, name: str) -> str:
     if arguments.file is not None:
         if words:
             raise UsageError(f"{name} and -f FILE are given, expected one of them")
-        return file_text(arguments.file)
+        return stdin_text() if arguments.file == "-" else file_text(arguments.file)
     if not words:
         raise UsageError(f"expected {name}, -f FILE, or - for standard input")
     if len(words) > 1:

@@ -71,6 +71,7 @@ class Vocabulary:
         first_madeup = len(model.pieces) + FAIRSEQ_OFFSET
         self.ids.update({word: first_madeup + i for i, word in enumerate(MADEUP_WORDS)})
         self._processor = _load(model.data, options, where)
+        self._where = where
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str], options: Mapping[str, Any]) -> Vocabulary:
@@ -97,11 +98,15 @@ class Vocabulary:
         Raises
         ------
         ValueError
-            If `text` holds half of a surrogate pair.
+            If `text` holds half of a surrogate pair, or the library cannot do
+            what `options` ask (only unigram models give samples).
         """
         if not text.isascii():
             check_text(text, "the text")
-        pieces: list[str] = self._processor.encode(text, out_type=str)
+        try:
+            pieces: list[str] = self._processor.encode(text, out_type=str)
+        except RuntimeError as error:
+            raise ValueError(f"{self._where}: sentencepiece refuses the text: {error}") from None
         return pieces
 
     def __len__(self) -> int:

@@ -66,10 +66,12 @@ class XGLMTokenizer(Calls):
 
     Examples
     --------
-    >>> from pyxglm.tiny import PATH  # doctest: +SKIP
-    >>> tokenizer = XGLMTokenizer.from_pretrained(PATH)  # doctest: +SKIP
-    >>> tokenizer("Hello")["input_ids"][0]  # doctest: +SKIP
-    2
+    ::
+
+        tokenizer = XGLMTokenizer.from_pretrained("facebook/xglm-564M", padding_side="left")
+        batch = tokenizer(["Hello", "How are you?"], padding=True, return_tensors="np")
+        batch.input_ids.shape  # (2, T); every row ends with its text, and begins, after the
+        # padding, with </s>
     """
 
     vocab_files_names: ClassVar[dict[str, str]] = {"vocab_file": saving.VOCABULARY_FILE}

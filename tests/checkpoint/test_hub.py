@@ -18,7 +18,14 @@ NAME = "facebook/xglm-564M"
 def alone(monkeypatch, tmp_path):
     """No variables of the environment, no network, no huggingface_hub."""
     for variable in (
-        *("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME", "HF_HUB_OFFLINE"),
+        *(
+            "HF_HUB_CACHE",
+            "HUGGINGFACE_HUB_CACHE",
+            "HF_HOME",
+            "XDG_CACHE_HOME",
+            "HF_HUB_OFFLINE",
+            "TRANSFORMERS_OFFLINE",
+        ),
     ):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -136,6 +143,8 @@ def test_where_the_cache_is(tmp_path, monkeypatch):
     assert str(default_cache()) == "/x/huggingface/hub"
     monkeypatch.setenv("HF_HOME", "~/hf")
     assert default_cache() == tmp_path / "home" / "hf" / "hub"
+    monkeypatch.setenv("HF_HOME", "$HOME/${XDG_CACHE_HOME}")
+    assert default_cache() == tmp_path / "home" / "x" / "hub"
     monkeypatch.setenv("HUGGINGFACE_HUB_CACHE", "/old")
     assert str(default_cache()) == "/old"
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
@@ -269,6 +278,10 @@ def test_offline(tmp_path, hub, monkeypatch, value):
     with pytest.raises(FileNotFoundError, match="HF_HUB_OFFLINE is set, so it is not downloaded"):
         locate(NAME, cache_dir=tmp_path / "cache")
     assert hub.calls == []
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    monkeypatch.setenv("TRANSFORMERS_OFFLINE", value)
+    with pytest.raises(FileNotFoundError, match="so it is not downloaded"):
+        locate(NAME, cache_dir=tmp_path / "cache")
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     assert locate(NAME, cache_dir=tmp_path / "cache").is_dir()
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -106,16 +107,20 @@ def started():
     """Start a command line in a process of its own, with pipes of bytes."""
     running = []
 
-    def start(*words, **options) -> subprocess.Popen:
+    def start(*words) -> subprocess.Popen:
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         command = [sys.executable, "-m", "pyxglm", *words]
-        running.append(subprocess.Popen(command, env=child_environment(), **pipes, **options))
-        return running[-1]
+        process = subprocess.Popen(command, env=child_environment(), **pipes)
+        watchdog = threading.Timer(60, process.kill)  # or reading from it could last for ever
+        watchdog.start()
+        running.append((process, watchdog))
+        return process
 
     yield start
-    for one in running:
-        one.kill()
-        one.communicate()
+    for process, watchdog in running:
+        watchdog.cancel()
+        process.kill()
+        process.communicate()
 
 
 def child_environment(changes=()) -> dict[str, str]:

@@ -12,7 +12,8 @@ It writes, into ``tests/golden/tokenizer/``:
     little and with much vocabulary, one with byte fallback, one that
     normalises nothing and has symbols of its user.
 ``results.json.xz``
-    The results of `tokenizer_grid.SCENARIOS`, a list a scenario.
+    ``scenarios``: the results of `tokenizer_grid.SCENARIOS`, a list a scenario;
+    ``splits``: the parts of `tokenizer_grid.splitting_cases`.
 """
 
 from __future__ import annotations
@@ -85,12 +86,13 @@ def main() -> None:
     """Record."""
     import transformers
     from transformers import AddedToken, XGLMTokenizer
+    from transformers.tokenization_utils import Trie
 
     assert transformers.__version__ == "4.37.2", transformers.__version__
     logging.disable(logging.ERROR)
     warnings.simplefilter("ignore")
     sys.path.insert(0, str(HERE))
-    from tokenizer_grid import SCENARIOS, run_scenario
+    from tokenizer_grid import SCENARIOS, run_scenario, splitting_cases
 
     if "--train" in sys.argv:
         train()
@@ -101,11 +103,18 @@ def main() -> None:
             run_scenario(scenario, XGLMTokenizer, AddedToken, folder, folder / f"scenario{number}")
             for number, scenario in enumerate(SCENARIOS)
         ]
-    text = json.dumps(results, ensure_ascii=False, separators=(",", ":")) + "\n"
+    splits = []
+    for strings, text in splitting_cases():
+        trie = Trie()
+        for string in strings:
+            trie.add(string)
+        splits.append(trie.split(text))
+    document = {"scenarios": results, "splits": splits}
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n"
     packed = lzma.compress(text.encode("utf-8"), preset=9 | lzma.PRESET_EXTREME)
     (FOLDER / "results.json.xz").write_bytes(packed)
     count = sum(map(len, results))
-    print(f"{count} results in {len(results)} scenarios, {len(text)} characters, {len(packed)} bytes")
+    print(f"{len(splits)} splits, {count} results in {len(results)} scenarios: {len(packed)} bytes")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,243 @@
+"""A crash at any step of saving leaves a checkpoint that loads: the old one or the new one."""
+
+import itertools
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import safetensors
+from checkpoint.build import torch_members, zip_file
+from checkpoint.small import CONFIG, SIZE, THREE, TWO, listing, same, weights
+
+from pyxglm.checkpoint import load, save, saving
+
+
+@pytest.fixture
+def unsynced(monkeypatch):
+    """Do not wait for the disk: a step of its own all the same."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
+@pytest.mark.parametrize("size", [SIZE, THREE])
+def test_what_gets_a_name_has_reached_the_disk(tmp_path, monkeypatch, size):
+    """No file is renamed before it is synced, and each renaming is synced before the next."""
+    three(tmp_path, weights(1))
+    synced, events, fsync, replace = set(), [], os.fsync, Path.replace
+
+    def sync(descriptor):
+        status = os.fstat(descriptor)
+        synced.add((status.st_ino, status.st_size))
+        events.append("directory" if status.st_ino == tmp_path.stat().st_ino else "file")
+        fsync(descriptor)
+
+    def rename(path, target):
+        status = path.stat()
+        assert (status.st_ino, status.st_size) in synced
+        assert "rename" not in events[-1:]
+        events.append("rename")
+        return replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(Path, "replace", rename)
+    save(weights(2), tmp_path, max_shard_size=size)
+    renamings = [n for n, event in enumerate(events) if event == "rename"]
+    assert len(renamings) == (1 if size == SIZE else 8)
+    assert all(events[n + 1] == "directory" for n in renamings)
+
+
+class Crash(BaseException):
+    """The process ends here."""
+
+
+class Failing:
+    """Let the n-th step that touches the disk fail: by an error, or by the end of everything.
+
+    After a crash every further step fails, too: the dead do not tidy up.
+    """
+
+    def __init__(self, monkeypatch, at, error):
+        self.left, self.error, self.steps = at, error, 0
+        for owner, name in (
+            (Path, "replace"),
+            (Path, "unlink"),
+            (Path, "chmod"),
+            (Path, "open"),
+            (os, "link"),
+            (os, "fsync"),
+            (os, "open"),
+            (safetensors, "serialize_file"),
+        ):
+            monkeypatch.setattr(owner, name, self.wrapped(getattr(owner, name), name))
+
+    def wrapped(self, function, name):
+        def step(*args, **kwargs):
+            self.steps += 1
+            dead = self.steps > self.left and self.error is Crash
+            if self.steps == self.left or dead:
+                if name == "serialize_file" and not dead:
+                    # A full disk, or the end, half-way through a file.
+                    function(*args, **kwargs)
+                    os.truncate(args[1], Path(args[1]).stat().st_size // 2)
+                raise self.error("injected")
+            return function(*args, **kwargs)
+
+        return step
+
+
+def single(directory, arrays):
+    save(arrays, directory)
+
+
+def three(directory, arrays):
+    save(arrays, directory, max_shard_size=THREE)
+
+
+def two(directory, arrays):
+    save(arrays, directory, max_shard_size=TWO)
+
+
+def renamed(directory, arrays):
+    """Write shards as they stay on a file system without links, after two saves."""
+    three(directory, arrays)
+    for path in list(directory.glob("model-*")):
+        path.rename(path.with_name(path.name.replace("model-", "model-0123abcd-")))
+    index = directory / "model.safetensors.index.json"
+    index.write_text(index.read_text().replace("model-", "model-0123abcd-"))
+
+
+def file_over_stale_shards(directory, arrays):
+    """One file that counts, and shards of something else that do not."""
+    three(directory, weights(99))
+    shutil.copytree(directory, directory / "aside")
+    single(directory, arrays)
+    shutil.copytree(directory / "aside", directory, dirs_exist_ok=True)
+    shutil.rmtree(directory / "aside")
+
+
+def torch_zip(directory, arrays):
+    (directory / "pytorch_model.bin").write_bytes(zip_file(torch_members(arrays)))
+
+
+def nothing(directory, arrays):
+    pass
+
+
+OLD = (nothing, single, three, two, renamed, file_over_stale_shards, torch_zip)
+NEW = (single, three, two)
+
+
+def state(directory, old, new):
+    """Tell what a directory loads: the old checkpoint, the new one, or nothing."""
+    try:
+        found = load(directory, CONFIG).weights
+    except FileNotFoundError as error:
+        assert "no weights: looked for" in str(error)  # noqa: PT017
+        return "nothing"
+    return {True: "new", False: "old" if same(found, old) else "broken"}[same(found, new)]
+
+
+#: Links are made only where names collide; then they may be impossible.
+TURNS = [(before, after, True) for before, after in itertools.product(OLD, NEW)]
+TURNS += [(three, three, False), (two, two, False), (file_over_stale_shards, three, False)]
+ERRORS = [(before, after, True) for before, after in itertools.product((nothing, single, two), NEW)]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "links", "error"),
+    [(*turn, Crash) for turn in TURNS] + [(*turn, OSError) for turn in ERRORS],
+)
+@pytest.mark.usefixtures("unsynced")
+def test_a_crash_at_any_step_leaves_a_checkpoint(tmp_path, before, after, links, error):
+    old, new = weights(1), weights(2)
+    seen = []
+    for at in itertools.count(1):
+        directory = tmp_path / str(at)
+        directory.mkdir()
+        before(directory, old)
+        with pytest.MonkeyPatch.context() as patch:
+            if not links:
+                patch.setattr(os, "link", no_links)
+            failing = Failing(patch, at, error)
+            try:
+                after(directory, new)
+            except (Crash, OSError) as caught:
+                assert "injected" in str(caught)  # noqa: PT017
+            finished = failing.steps < at
+        seen.append(state(directory, old, new))
+        if error is OSError and seen[-1] == "old":
+            assert not [name for name in listing(directory) if name.startswith(".")]
+        # A later save is never hindered by what is left.
+        after(directory, old)
+        assert state(directory, old, new) == "old"
+        assert not [name for name in listing(directory) if name.startswith(".")]
+        if finished:
+            break
+    first = "nothing" if before is nothing else "old"
+    turn = seen.index("new")
+    assert set(seen[:turn]) == {first}
+    assert set(seen[turn:]) == {"new"}
+    assert len(seen) > 6
+
+
+def no_links(*args, **kwargs):
+    raise PermissionError(1, "no links here")
+
+
+@pytest.mark.parametrize(("before", "after"), [*itertools.product(OLD, NEW)])
+def test_nothing_stale_is_left(tmp_path, before, after):
+    before(tmp_path, weights(1))
+    after(tmp_path, weights(2))
+    expected = {
+        single: ["model.safetensors"],
+        three: [
+            *(f"model-0000{n}-of-00003.safetensors" for n in (1, 2, 3)),
+            "model.safetensors.index.json",
+        ],
+        two: [
+            *(f"model-0000{n}-of-00002.safetensors" for n in (1, 2)),
+            "model.safetensors.index.json",
+        ],
+    }[after]
+    others = ["pytorch_model.bin"] if before is torch_zip else []
+    assert listing(tmp_path) == sorted(expected + others)
+
+
+def test_files_of_others_are_left_alone(tmp_path):
+    others = ["README.md", "model-card.md", "model-00001-of-00002.bin", "my-model.safetensors"]
+    for name in others:
+        (tmp_path / name).write_text("x")
+    three(tmp_path, weights())
+    single(tmp_path, weights())
+    assert listing(tmp_path) == sorted([*others, "model.safetensors"])
+
+
+def test_without_links_the_first_names_stay(tmp_path, monkeypatch):
+    three(tmp_path, weights(1))
+    monkeypatch.setattr(os, "link", no_links)
+    paths = save(weights(2), tmp_path, max_shard_size=THREE)
+    assert all(saving._OURS.fullmatch(path.name) for path in paths)
+    assert sorted(path.name for path in paths) == [
+        name for name in listing(tmp_path) if name != "model.safetensors.index.json"
+    ]
+    assert same(load(tmp_path, CONFIG).weights, weights(2))
+
+
+def test_an_error_of_the_library_is_an_oserror(tmp_path, monkeypatch):
+    def full(*args):
+        raise safetensors.SafetensorError("No space left on device")
+
+    monkeypatch.setattr(safetensors, "serialize_file", full)
+    with pytest.raises(OSError, match="model.safetensors: No space left on device"):
+        save(weights(), tmp_path)
+    assert listing(tmp_path) == []
+
+
+def test_the_directory_may_be_a_hub_snapshot(tmp_path):
+    """Links to blobs are replaced; the blobs, which other snapshots share, are not touched."""
+    single(tmp_path, weights(1))
+    (tmp_path / "snapshot").mkdir()
+    (tmp_path / "snapshot" / "model.safetensors").symlink_to("../model.safetensors")
+    single(tmp_path / "snapshot", weights(2))
+    assert same(load(tmp_path, CONFIG).weights, weights(1))
+    assert same(load(tmp_path / "snapshot", CONFIG).weights, weights(2))

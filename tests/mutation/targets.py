@@ -1,0 +1,183 @@
+"""What a mutation run is run on: each format's seeds, mutator and reader."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+from checkpoint.build import safetensors_file, torch_members, zip_file
+from mutation import sentencepiece_mutator
+from mutation.json_mutator import emit, mutate_text, parse
+from mutation.safetensors_mutator import mutate_safetensors, seed_parts
+from mutation.tokens import spoil
+from mutation.torch_mutator import mutate_torch, read_seed
+
+from pyxglm.checkpoint import load
+from pyxglm.config import XGLMConfig
+from pyxglm.parameters import parameter_shapes
+from pyxglm.tokenization import XGLMTokenizer
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "checkpoints"
+
+
+class Target:
+    """A reader under attack."""
+
+    def case(self, rng: Random) -> dict[str, bytes]:
+        """Return the files of one case."""
+        raise NotImplementedError
+
+    def run(self, directory: Path) -> None:
+        """Read them, and use what was read."""
+        raise NotImplementedError
+
+    def well_said(self, message: str, directory: Path) -> bool:
+        """Tell whether a refusal says which file it is about."""
+        return str(directory) in message
+
+
+class Weights(Target):
+    """A checkpoint directory: loaded, and every byte of every tensor read."""
+
+    config = XGLMConfig.from_json_file(GOLDEN / "bin-float16" / "config.json")
+
+    def tensors(self, seed: int, dtype: str = "<f2") -> dict[str, np.ndarray]:
+        rng = np.random.default_rng(seed)
+        shapes = parameter_shapes(self.config)
+        return {name: rng.standard_normal(shape).astype(dtype) for name, shape in shapes.items()}
+
+    def run(self, directory: Path) -> None:
+        found = load(directory, self.config)
+        for name, array in found.weights.items():
+            assert array.shape == parameter_shapes(self.config)[name]
+            assert len(array.tobytes()) == array.nbytes
+
+
+class Safetensors(Weights):
+    def __init__(self) -> None:
+        small = {"a": np.zeros((2, 3), "<f2"), "b": np.zeros(4, "<f4"), "c": np.zeros((), "<f8")}
+        self.seeds = [seed_parts(self.tensors(0)), seed_parts(self.tensors(1, "<f4"))]
+        self.seeds += [seed_parts(small)] * 2
+
+    def case(self, rng: Random) -> dict[str, bytes]:
+        return {"model.safetensors": mutate_safetensors(rng, rng.choice(self.seeds))}
+
+    def run(self, directory: Path) -> None:
+        super().run(directory)
+        # What we read, the library must read: no file may mean two things.
+        import safetensors
+
+        data = (directory / "model.safetensors").read_bytes()
+        theirs = dict(safetensors.deserialize(data))
+        for name, array in load(directory, self.config).weights.items():
+            assert bytes(theirs[name]["data"]) == array.tobytes()
+
+
+class Torch(Weights):
+    def __init__(self) -> None:
+        cases = ("bin-float16", "parameters", "bin-float32")
+        self.seeds = [read_seed(GOLDEN / case / "pytorch_model.bin") for case in cases]
+
+    def case(self, rng: Random) -> dict[str, bytes]:
+        return {"pytorch_model.bin": mutate_torch(rng, rng.choice(self.seeds))}
+
+
+class Index(Weights):
+    """Sharded checkpoints: the index, and now and then a shard."""
+
+    def __init__(self) -> None:
+        tensors = self.tensors(2)
+        names = [*tensors]
+        self.seeds = []
+        for stem, suffix, index in (
+            ("model", ".safetensors", "model.safetensors.index.json"),
+            ("pytorch_model", ".bin", "pytorch_model.bin.index.json"),
+        ):
+            files, weight_map = {}, {}
+            for number, part in enumerate((names[:7], names[7:])):
+                filename = f"{stem}-0000{number + 1}-of-00002{suffix}"
+                inside = {name: tensors[name] for name in part}
+                header, data = seed_parts(inside)
+                files[filename] = (
+                    safetensors_file(emit(header).encode(), data)
+                    if suffix == ".safetensors"
+                    else zip_file(torch_members(inside))
+                )
+                weight_map |= dict.fromkeys(part, filename)
+            tree = {"metadata": {"total_size": 1}, "weight_map": weight_map}
+            self.seeds.append((index, parse(json.dumps(tree)), files))
+
+    def case(self, rng: Random) -> dict[str, bytes]:
+        index, tree, shards = rng.choice(self.seeds)
+        files = dict(shards)
+        match rng.randrange(10):
+            case 0:
+                del files[rng.choice([*files])]
+            case 1:
+                name = rng.choice([*files])
+                files[name] = spoil(rng, files[name])
+            case 2:
+                first, second = files
+                files[first], files[second] = files[second], files[first]
+        return {index: mutate_text(rng, tree), **files}
+
+
+class Config(Target):
+    """config.json, and what the program does with its numbers."""
+
+    def __init__(self) -> None:
+        plain = json.loads((GOLDEN / "bin-float16" / "config.json").read_text())
+        early = {k: v for k, v in plain.items() if k not in ("num_layers", "ffn_dim")}
+        early |= {"decoder_layers": 1, "decoder_ffn_dim": 12, "model_type": "xglm", "unknown": [1]}
+        self.seeds = [parse(json.dumps(tree)) for tree in (plain, plain, early)]
+
+    def case(self, rng: Random) -> dict[str, bytes]:
+        return {"config.json": mutate_text(rng, rng.choice(self.seeds))}
+
+    def run(self, directory: Path) -> None:
+        config = XGLMConfig.from_pretrained(directory)
+        config.to_dict()
+        if config.num_layers < 100:
+            parameter_shapes(config)
+
+    def well_said(self, message: str, directory: Path) -> bool:
+        return "config" in message
+
+
+class SentencePiece(Target):
+    """A sentencepiece model: loaded by the tokenizer, and used on awkward texts."""
+
+    texts = (
+        "the cat", "", "A  b\tc\n", "ｆｕｌｌ ﬁne ① x\u0301\u0302", "東京は", "\x7f\u200b▁▁",
+        "</s><sep>", "zz" * 50,
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        *self.seeds, self.large = sentencepiece_mutator.seed_models()
+
+    def case(self, rng: Random) -> dict[str, bytes]:
+        # The full table of normalisation takes a hundred times as long to check.
+        seed = self.large if rng.random() < 0.01 else rng.choice(self.seeds)
+        return {"sentencepiece.bpe.model": sentencepiece_mutator.mutate_model(rng, seed)}
+
+    def run(self, directory: Path) -> None:
+        tokenizer = XGLMTokenizer(str(directory / "sentencepiece.bpe.model"))
+        for text in self.texts:
+            ids = tokenizer(text)["input_ids"]
+            assert all(0 <= token < len(tokenizer) for token in ids)
+            tokenizer.decode(ids)
+            tokenizer.tokenize(text)
+        tokenizer.get_vocab()
+
+
+TARGETS: dict[str, Callable[[], Any]] = {
+    "safetensors": Safetensors,
+    "torch": Torch,
+    "index": Index,
+    "config": Config,
+    "sentencepiece": SentencePiece,
+}

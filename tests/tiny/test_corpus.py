@@ -1,0 +1,180 @@
+"""The corpus is reproducible, and leaves out what the prompts ask."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from pyxglm.tiny.corpus import facts
+from pyxglm.tiny.corpus.holdout import DOCUMENT_END, Prompt, is_left_out, unseen_keys
+from pyxglm.tiny.corpus.stream import SEED, build
+from pyxglm.tiny.packing import pack
+from pyxglm.tiny.prompts import read, write
+from pyxglm.tiny.scoring import answered, table
+
+EPOCHS = 4  # as many as training reads
+
+
+@pytest.fixture(scope="module")
+def epochs(corpus):
+    return [corpus.epoch(number) for number in range(EPOCHS)]
+
+
+def digest(units):
+    return hashlib.sha256(repr(units).encode()).hexdigest()
+
+
+def test_a_seed_decides_the_corpus(epochs):
+    """In another process, where sets have another order, the same text comes out."""
+    code = (
+        "import hashlib; from pyxglm.tiny.corpus.stream import build;"
+        "print(hashlib.sha256(repr(build().epoch(1)).encode()).hexdigest())"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        check=True,
+        env={**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert told.stdout.decode().strip() == digest(epochs[1])
+    assert digest(epochs[0]) != digest(epochs[1])
+
+
+def test_no_prompt_is_in_the_corpus(epochs, prompts):
+    plain = "\n".join(sorted({text for units in epochs for unit in units for text in unit}))
+    streams = [DOCUMENT_END.join(text for unit in units for text in unit) for units in epochs]
+    assert "capitale du Japon" in plain
+    for prompt in prompts:
+        if prompt.group == "few-shot":
+            assert not any(prompt.text in stream for stream in streams), prompt
+        else:
+            assert prompt.text not in plain, prompt
+
+
+def test_the_committed_prompts_are_the_corpus_s_own(corpus, prompts):
+    assert prompts == corpus.prompts
+    assert Prompt("fr", "seen", "capital", "La capitale du Japon est", "Tokyo") in prompts
+
+
+def test_there_are_prompts_enough(prompts):
+    counts = Counter((prompt.code, prompt.group) for prompt in prompts)
+    for code in facts.LANGUAGE_CODES:
+        assert counts[code, "seen"] >= 30
+        assert counts[code, "unseen"] >= 12
+        assert counts[code, "few-shot"] >= 6
+    texts = [prompt.text for prompt in prompts]
+    assert Counter(texts).most_common(1)[0][1] == 1
+
+
+def test_seen_facts_are_told_in_other_phrasings(corpus, prompts):
+    """The answer of a "seen" prompt stands in another sentence of the same fact."""
+    told = {}
+    for code, pairs in corpus.sentences.items():
+        for fact, sentence in pairs:
+            key = (code, fact.relation, fact.slots["a"].lower())
+            told.setdefault(key, []).append(sentence)
+    for prompt in prompts:
+        if prompt.group == "seen" and prompt.relation in ("capital", "opposite", "spell"):
+            assert len(told[prompt.code, prompt.relation, prompt.answer.lower()]) >= 2, prompt
+
+
+def test_unseen_facts_are_told_in_other_languages_only(corpus):
+    told = {
+        (code, fact.relation, fact.key)
+        for code, pairs in corpus.sentences.items()
+        for fact, _ in pairs
+    }
+    for code in facts.LANGUAGE_CODES:
+        unseen = unseen_keys(code, SEED)
+        assert sum(map(len, unseen.values())) >= 12
+        for relation, keys in unseen.items():
+            for key in keys:
+                assert (code, relation, key) not in told
+                others = [other for other in facts.LANGUAGE_CODES if (other, relation, key) in told]
+                assert len(others) >= 5, (code, relation, key)
+
+
+def test_opposites_are_left_out_in_both_directions(corpus):
+    unseen = {"opposite": ("big",)}
+    left = {
+        fact.key
+        for fact, _ in corpus.sentences["en"]
+        if fact.relation == "opposite" and is_left_out(fact, unseen)
+    }
+    assert left <= {"big", "small"}
+    assert left
+
+
+def test_another_seed_asks_something_else(prompts):
+    assert build(SEED + 1).prompts != prompts
+
+
+def test_windows_begin_as_prompts_do():
+    units = [np.array([10 + n, 11, 2], np.int32) for n in range(40)]
+    batches = list(pack(units, 6, 2))
+    assert batches
+    for batch in batches:
+        assert batch.shape == (2, 7)
+        for window in batch:
+            assert window[0] == 2
+            assert window[1:4].tolist() == [window[1], 11, 2]
+    firsts = [int(window[1]) for batch in batches for window in batch]
+    assert firsts == sorted(set(firsts))
+
+
+def test_prompts_are_written_and_read(tmp_path, prompts):
+    path = tmp_path / "prompts.json"
+    write(prompts[:3], path)
+    assert read(path) == prompts[:3]
+    path.write_text('[["fr", "seen", "capital", 3, "Tokyo"]]', encoding="utf-8")
+    with pytest.raises(ValueError, match="entry 0 is .* expected five strings"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("answer", "continuation", "right"),
+    [
+        ("Tokyo", "Tokyo.", True),
+        ("Tokyo", " Tokyo", True),
+        ("Tokyo", "Kyoto.", False),
+        ("Rom", "Rom.", True),
+        ("Rom", "Roma.", False),
+        ("1", "1.", True),
+        ("1", "10.", False),
+        ("1", "1です。", True),
+        ("二", "二です。", True),
+        ("二", "二十です。", False),
+        ("이", "이입니다.", True),
+        ("이", "이십입니다.", False),
+        ("ثلاثة", "ثلاثة.", True),
+        ("ثلاثة", "ثلاثة عشر.", False),
+        ("東京", "東京です。", True),
+        ("東京", "京都です。", False),
+        ("도쿄", "도쿄입니다.", True),
+        ("दिल", "दिल।", True),
+        ("दिल", "दिल्ली।", False),
+        ("le yen", "le yen.", True),
+        ("le yen", "le", False),
+        ("le yen", "", False),
+    ],
+)
+def test_an_answer_is_a_whole_word(answer, continuation, right):
+    assert answered(Prompt("fr", "seen", "capital", "?", answer), continuation) is right
+
+
+def test_the_table_counts():
+    prompts = [
+        Prompt("fr", "seen", "capital", "a", "b"),
+        Prompt("fr", "seen", "capital", "c", "d"),
+        Prompt("de", "unseen", "capital", "e", "f"),
+    ]
+    lines = table(prompts, [True, False, True]).splitlines()
+    assert lines[2] == "| fr | 1/2 50.0 % | 0/0 0.0 % | 0/0 0.0 % |"
+    assert lines[3] == "| de | 0/0 0.0 % | 1/1 100.0 % | 0/0 0.0 % |"
+    assert lines[4] == "| all | 1/2 50.0 % | 1/1 100.0 % | 0/0 0.0 % |"
