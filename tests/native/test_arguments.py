@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import gc
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import python
 
 from pyxglm import XGLMConfig, XGLMForCausalLM
 from pyxglm.dtypes import Array, bfloat16, convert
@@ -280,15 +278,11 @@ class TestBackend:
             XGLMForCausalLM(self.CONFIG, backend="cuda")
 
     def test_importing_the_package_loads_no_kernels(self) -> None:
-        code = """if True:
+        code = """
             import sys, pyxglm
             print([name for name in sys.modules if "cffi" in name or "_kernels" in name])
         """
-        found = subprocess.run(
-            [sys.executable, "-c", code],
-            env={**os.environ, "PYTHONPATH": str(Path.cwd())},
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
+        found = python(code)
         assert found.stdout == "[]\n"
 
     @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "float64"])

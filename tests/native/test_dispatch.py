@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
+from processes import python
 
 from pyxglm.ops import native, reference
 from pyxglm.ops import native_library as library
@@ -75,14 +72,7 @@ class TestCpu:
 class TestChoice:
     def test_the_default_is_the_highest(self) -> None:
         code = "from pyxglm.ops import native_library as l; print(l.isa())"
-        environment = {k: v for k, v in os.environ.items() if k != "PYXGLM_ISA"}
-        found = subprocess.run(
-            [sys.executable, "-c", code],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        found = python(code, PYXGLM_ISA="")
         assert found.stdout.split() == [library.available_isas()[-1]]
 
     @pytest.mark.parametrize("name", library.available_isas())
@@ -96,13 +86,7 @@ class TestChoice:
     @pytest.mark.parametrize("name", library.available_isas())
     def test_the_environment_chooses(self, name: str) -> None:
         code = "from pyxglm.ops import native_library as l; print(l.isa())"
-        found = subprocess.run(
-            [sys.executable, "-c", code],
-            env={**os.environ, "PYXGLM_ISA": name},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        found = python(code, PYXGLM_ISA=name)
         assert found.stdout.split() == [name]
 
     @pytest.mark.parametrize("name", ["avx9", "amx", "neon", "AVX2", ""])
@@ -113,12 +97,7 @@ class TestChoice:
 
     def test_the_environment_is_refused_with_the_choices(self) -> None:
         code = "import pyxglm; pyxglm.get_num_threads()"
-        found = subprocess.run(
-            [sys.executable, "-c", code],
-            env={**os.environ, "PYXGLM_ISA": "avx9"},
-            capture_output=True,
-            text=True,
-        )
+        found = python(code, PYXGLM_ISA="avx9")
         choices = ", ".join(library.available_isas())
         last = found.stderr.splitlines()[-1]
         assert last == f"ValueError: PYXGLM_ISA is 'avx9', expected one of: {choices}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import environment, python
 
 import pyxglm
 from pyxglm.ops import cpus, native
@@ -42,20 +42,6 @@ def _same_threads_afterwards():
     pyxglm.set_num_threads(before)
 
 
-def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        env={
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join([str(Path.cwd()), *sys.path]),
-            **environment,
-        },
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-
-
 class TestNumber:
     def test_set_and_get(self) -> None:
         for threads in (3, 1, 2):
@@ -69,11 +55,11 @@ class TestNumber:
 
     def test_the_environment_decides(self) -> None:
         code = "import pyxglm; print(pyxglm.get_num_threads())"
-        assert run(code, PYXGLM_NUM_THREADS="7").stdout == "7\n"
+        assert python(code, PYXGLM_NUM_THREADS="7").stdout == "7\n"
 
     @pytest.mark.parametrize("value", ["0", "-2", "two", "1.5", "9999", "²"])
     def test_the_environment_is_checked(self, value: str) -> None:
-        found = run("import pyxglm; pyxglm.get_num_threads()", PYXGLM_NUM_THREADS=value)
+        found = python("import pyxglm; pyxglm.get_num_threads()", PYXGLM_NUM_THREADS=value)
         last = found.stderr.splitlines()[-1]
         assert last.startswith("ValueError: PYXGLM_NUM_THREADS is ")
         assert last.endswith("expected a whole number from 1 to 1024")
@@ -85,7 +71,7 @@ class TestNumber:
             import pyxglm
             print(pyxglm.get_num_threads())
         """
-        assert run(code, PYXGLM_NUM_THREADS="").stdout == "1\n"
+        assert python(code, PYXGLM_NUM_THREADS="").stdout == "1\n"
 
 
 class TestQuota:
@@ -191,7 +177,7 @@ class TestLife:
                 assert (native.linear(x, w) == 256).all()
             print("done")
         """
-        found = run(code)
+        found = python(code)
         assert (found.stdout, found.stderr) == ("done\n", "")
 
     def test_a_fork_while_another_thread_computes(self) -> None:
@@ -216,11 +202,7 @@ class TestLife:
             thread.join()
             print("done")
         """
-        found = subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)],
-            env={**os.environ, "PYTHONPATH": str(Path.cwd())},
-            capture_output=True, text=True, timeout=60,
-        )  # fmt: skip
+        found = python(code, "-W", "ignore")
         assert (found.stdout, found.stderr) == ("done\n", "")
 
     def test_the_interpreter_may_end_while_threads_compute(self) -> None:
@@ -238,7 +220,7 @@ class TestLife:
             time.sleep(0.2)
         """
         for _ in range(3):
-            found = run(code)
+            found = python(code)
             assert (found.returncode, found.stderr) == (0, "")
 
     def test_an_interrupt_leaves_nothing_behind(self) -> None:
@@ -258,7 +240,7 @@ class TestLife:
         """
         process = subprocess.Popen(
             [sys.executable, "-c", textwrap.dedent(code)],
-            env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+            env=environment(),
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert process.stdout is not None
