@@ -107,7 +107,7 @@ from pyxglm.ops import available_backends
 print(available_backends())
 config = pyxglm.XGLMConfig(vocab_size=9, d_model=8, ffn_dim=8, num_layers=1, attention_heads=2)
 print(pyxglm.XGLMForCausalLM(config)([[3, 4]]).logits.shape)
-for refused in (lambda: pyxglm.XGLMForCausalLM(config, backend="c"), pyxglm.get_num_threads):
+for refused in (lambda: pyxglm.XGLMForCausalLM(config, backend="c"), lambda: pyxglm.use_isa):
     try:
         refused()
     except (ValueError, ImportError) as error:
