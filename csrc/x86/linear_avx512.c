@@ -8,41 +8,32 @@
  *
  * A tile is R <= 6 rows of x by 4 rows of w: 24 accumulators, 4 weights and
  * one x fill 29 of 32 registers, and 10 loads feed 24 FMAs. Zen 4 issues one
- * 512-bit FMA and one 512-bit load a cycle, Intel two and two, so FMAs bound it
- * on both; 24 independent chains cover the latency of 4 with room.
+ * 512-bit FMA and one 512-bit load a cycle, Intel two and two, so FMAs bound
+ * it on both; 24 independent chains cover the latency of 4 with room.
  *
- * Few rows (decoding): the weights stream from memory and are widened in
- * registers; a prefetch runs one group of 4 rows ahead, because a row of 2 KiB
- * ends before the hardware prefetcher has understood it.
+ * Weights are widened in registers, also for many rows: a tile's 4 stored rows
+ * stay in L1 while a block of x streams past them from L2, 6 lines in 24
+ * cycles. Widening a panel of weights to a buffer first was slower at every M
+ * here (fp16 at M = 16: 63 % of the FMA peak, against 87 %), as it doubles
+ * the bytes and stops the arithmetic while it runs.
  *
- * Many rows (prompts): a panel of weight rows is widened once into a buffer
- * that stays in L2 and is used by all rows of x. 6 rows of x by 1024 stay
- * in L1 while the panel streams past: 4 lines from L2 for 24 FMAs. Longer rows
- * are cut at 1024; the accumulators then rest in memory between the cuts, all
- * lanes of them, which changes no order. */
+ * For one row, memory is the limit. The prefetch runs a group of 4 rows ahead,
+ * because a row of 2 KiB ends before the hardware has understood it. */
 #include "math_avx512.h"
 
 #define COLUMNS 4        /* weight rows of a tile */
 #define ROWS 6           /* most rows of x in a tile */
-#define FEW_ROWS 8       /* up to here weights are widened in registers */
-#define STRIP 64         /* outputs that few_rows() finishes together */
-#define PANEL_ROWS 32    /* weight rows of a panel */
-#define PANEL_K 1024     /* and their length; 32 x 1024 floats are 128 KiB */
-#define PANEL_STRIDE (PANEL_K + LANES) /* keeps rows out of each other's cache sets */
-#define BLOCK_M 120      /* rows of x that share a widened panel */
+#define STRIP 64            /* outputs that are finished together */
+#define BLOCK_ROWS 96       /* most rows of x that pass a tile's weights together */
+#define BLOCK_BYTES 458752  /* and what they may take of L2 */
+#define AHEAD_BYTES 4096    /* least distance of the prefetch */
+#define SPREAD_ROWS 12      /* from so many rows of x and outputs on */
+#define SPREAD_OUTPUTS 64   /* a copy of x pays */
 
-/* What many_rows() keeps in scratch memory. */
-typedef struct workspace {
-    float panel[PANEL_ROWS * PANEL_STRIDE];
-    float sums[BLOCK_M * PANEL_ROWS];
-    __m512 rest[BLOCK_M * PANEL_ROWS]; /* accumulators between cuts of K */
-} workspace;
-
-/* The next weights to be used, and how many of their bytes to ask for at each
- * step along K. */
+/* Weights that will be needed soon, and cache lines to ask for at each step. */
 typedef struct ahead {
     const char *at;
-    int64_t bytes;
+    int64_t lines;
 } ahead;
 
 /* === Tiles =============================================================== */
@@ -67,62 +58,57 @@ INLINE512 void step(__m512 acc[ROWS][COLUMNS], const float *x, int64_t x_stride,
     }
 }
 
-/* sums[r][c] = x[r] . w[c] for R x C outputs. If `rest` is given, accumulators
- * start from it unless this is the first cut of K, and go there unless it is
- * the last. */
-INLINE512 void tile(float *sums, int64_t sums_stride, __m512 *rest, int first, int last,
-                    const float *x, int64_t x_stride, const char *w, int64_t w_stride,
-                    int64_t K, ahead next, int dtype, int R, int C)
+/* sums[r][c] = x[r] . w[c] for R x C outputs. */
+INLINE512 void tile(float *sums, int64_t sums_stride, const float *x, int64_t x_stride,
+                    const char *w, int64_t w_stride, int64_t K, ahead next, int dtype, int R,
+                    int C)
 {
     __m512 acc[ROWS][COLUMNS];
 #pragma GCC unroll 6
     for (int r = 0; r < R; r++)
 #pragma GCC unroll 4
         for (int c = 0; c < C; c++)
-            acc[r][c] = first ? _mm512_setzero_ps() : rest[r * COLUMNS + c];
+            acc[r][c] = _mm512_setzero_ps();
 
     int64_t k = 0;
     for (; k + LANES <= K; k += LANES) {
-        PYXGLM_PREFETCH_L2(next.at);
-        if (R <= 2)
-            PYXGLM_PREFETCH_L2(next.at + next.bytes / 2);
-        next.at += next.bytes;
+#pragma GCC unroll 4
+        for (int i = 0; i < next.lines; i++)
+            PYXGLM_PREFETCH_L2(next.at + 64 * i);
+        next.at += 64 * next.lines;
         step(acc, x, x_stride, w, w_stride, k, 0xffff, dtype, R, C);
     }
     if (k < K)
         step(acc, x, x_stride, w, w_stride, k, first_lanes(K - k), dtype, R, C);
 
 #pragma GCC unroll 6
-    for (int r = 0; r < R; r++) {
-        if (!last)
-#pragma GCC unroll 4
-            for (int c = 0; c < C; c++)
-                rest[r * COLUMNS + c] = acc[r][c];
-        else if (C == COLUMNS)
+    for (int r = 0; r < R; r++)
+        if (C == COLUMNS)
             _mm_storeu_ps(sums + r * sums_stride,
                           sums_of_4(acc[r][0], acc[r][1], acc[r][2], acc[r][3]));
         else
-#pragma GCC unroll 4
-            for (int c = 0; c < C; c++)
-                sums[r * sums_stride + c] = sum_of(acc[r][c]);
-    }
+            sums[r * sums_stride] = sum_of(acc[r][0]);
 }
 
 /* The same with the number of rows known only at run time. */
-INLINE512 void tile_of(int64_t R, float *sums, int64_t sums_stride, __m512 *rest, int first,
-                       int last, const float *x, int64_t x_stride, const char *w,
-                       int64_t w_stride, int64_t K, ahead next, int dtype, int C)
+INLINE512 void tile_of(int64_t R, float *sums, int64_t sums_stride, const float *x,
+                       int64_t x_stride, const char *w, int64_t w_stride, int64_t K, ahead next,
+                       int dtype, int C)
 {
-#define ARGUMENTS sums, sums_stride, rest, first, last, x, x_stride, w, w_stride, K, next, dtype
     switch (R) {
-    case 1: tile(ARGUMENTS, 1, C); break;
-    case 2: tile(ARGUMENTS, 2, C); break;
-    case 3: tile(ARGUMENTS, 3, C); break;
-    case 4: tile(ARGUMENTS, 4, C); break;
-    case 5: tile(ARGUMENTS, 5, C); break;
-    case 6: tile(ARGUMENTS, 6, C); break;
+    case 1: tile(sums, sums_stride, x, x_stride, w, w_stride, K, next, dtype, 1, C); break;
+    case 2: tile(sums, sums_stride, x, x_stride, w, w_stride, K, next, dtype, 2, C); break;
+    case 3: tile(sums, sums_stride, x, x_stride, w, w_stride, K, next, dtype, 3, C); break;
+    case 4: tile(sums, sums_stride, x, x_stride, w, w_stride, K, next, dtype, 4, C); break;
+    case 5: tile(sums, sums_stride, x, x_stride, w, w_stride, K, next, dtype, 5, C); break;
+    case 6: tile(sums, sums_stride, x, x_stride, w, w_stride, K, next, dtype, 6, C); break;
     }
-#undef ARGUMENTS
+}
+
+/* Floats from row to row in a copy of x: whole cache lines, and an odd number. */
+PYXGLM_INLINE int64_t spread_stride(int64_t K)
+{
+    return ((K + LANES - 1) / LANES | 1) * LANES;
 }
 
 /* Rows [0, M) are cut into the fewest tiles, of nearly equal height. The end of
@@ -166,107 +152,68 @@ PYXGLM_TARGET_AVX512 static void finish(const pyxglm_linear_args *a, const float
     }
 }
 
-/* === Few rows ============================================================ */
+/* === Loops =============================================================== */
 
-INLINE512 void few_rows(const pyxglm_linear_args *a, int64_t m0, int64_t m1, int64_t begin,
-                        int64_t end, int dtype)
+/* A copy of rows of x for a block of many: its vectors lie within cache lines
+ * (a load across two counts double) and rows start in different cache sets
+ * (the rows of a matrix 4096 bytes wide all start in one, which has 8 places). */
+INLINE512 const float *spread_rows(float *copy, const float *x, int64_t rows, int64_t K,
+                                   int64_t stride)
+{
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t k = 0; k < K; k += LANES)
+            _mm512_store_ps(copy + r * stride + k,
+                            _mm512_maskz_loadu_ps(first_lanes(K - k), x + r * K + k));
+    return copy;
+}
+
+/* sums[m][c] = x[m] . w[c] for M rows of x and C rows of w. */
+INLINE512 void multiply(float *sums, const float *x, int64_t x_stride, int64_t M, const char *w,
+                        int64_t w_stride, int64_t K, int dtype, int C)
+{
+    const int64_t group = C * w_stride > AHEAD_BYTES ? C * w_stride : AHEAD_BYTES;
+    const ahead next = {w + group, C * LANES * pyxglm_itemsize(dtype) / 64};
+    for (int64_t m = 0, stop; m < M; m = stop) {
+        stop = tile_end(m, M);
+        tile_of(stop - m, sums + m * STRIP, STRIP, x + m * x_stride, x_stride, w, w_stride, K,
+                next, dtype, C);
+    }
+}
+
+/* Rows [m0, m1) of y, outputs [begin, end). */
+INLINE512 void block(const pyxglm_linear_args *a, float *copy, int64_t m0, int64_t m1,
+                     int64_t begin, int64_t end, int dtype)
 {
     const int64_t K = a->K, w_stride = K * pyxglm_itemsize(dtype);
-    float sums[FEW_ROWS * STRIP];
+    const float *x = a->x + m0 * K;
+    int64_t x_stride = K;
+    if (copy) {
+        x_stride = spread_stride(K);
+        x = spread_rows(copy, x, m1 - m0, K, x_stride);
+    }
+    float sums[BLOCK_ROWS * STRIP];
     for (int64_t n0 = begin; n0 < end; n0 += STRIP) {
         const int64_t n1 = n0 + STRIP < end ? n0 + STRIP : end;
+        const char *w = (const char *)a->w + n0 * w_stride;
         int64_t n = n0;
-        for (; n + COLUMNS <= n1; n += COLUMNS) {
-            const char *w = (const char *)a->w + n * w_stride;
-            ahead next = {w + (COLUMNS * w_stride > 4096 ? COLUMNS * w_stride : 4096),
-                          COLUMNS * LANES * pyxglm_itemsize(dtype)};
-            for (int64_t m = m0, stop; m < m1; m = stop, next.bytes = 0) {
-                stop = tile_end(m, m1);
-                tile_of(stop - m, sums + (m - m0) * STRIP + n - n0, STRIP, NULL, 1, 1,
-                        a->x + m * K, K, w, w_stride, K, next, dtype, COLUMNS);
-            }
-        }
-        for (; n < n1; n++)
-            for (int64_t m = m0, stop; m < m1; m = stop) {
-                const char *w = (const char *)a->w + n * w_stride;
-                stop = tile_end(m, m1);
-                tile_of(stop - m, sums + (m - m0) * STRIP + n - n0, STRIP, NULL, 1, 1,
-                        a->x + m * K, K, w, w_stride, K, (ahead){w, 0}, dtype, 1);
-            }
+        for (; n + COLUMNS <= n1; n += COLUMNS, w += COLUMNS * w_stride)
+            multiply(sums + n - n0, x, x_stride, m1 - m0, w, w_stride, K, dtype, COLUMNS);
+        for (; n < n1; n++, w += w_stride)
+            multiply(sums + n - n0, x, x_stride, m1 - m0, w, w_stride, K, dtype, 1);
         finish(a, sums, STRIP, m0, m1, n0, n1);
     }
 }
 
-/* === Many rows =========================================================== */
-
-/* Widens weight rows [n0, n1), columns [k0, k0 + width), to a panel. Rows are
- * filled up with zeros to whole vectors, the panel to whole tiles. */
-INLINE512 void fill_panel(float *panel, const pyxglm_linear_args *a, int64_t n0, int64_t n1,
-                          int64_t k0, int64_t width, int dtype)
-{
-    for (int64_t n = n0; n < n1; n++, panel += PANEL_STRIDE) {
-        const char *w = (const char *)a->w + (n * a->K + k0) * pyxglm_itemsize(dtype);
-        int64_t k = 0;
-        for (; k + LANES <= width; k += LANES)
-            _mm512_store_ps(panel + k, load_weights(w, k, dtype));
-        if (k < width)
-            _mm512_store_ps(panel + k,
-                            load_weights_masked(w, k, dtype, first_lanes(width - k)));
-    }
-    for (; (n1 - n0) % COLUMNS; n1++, panel += PANEL_STRIDE)
-        for (int64_t k = 0; k < width; k += LANES)
-            _mm512_store_ps(panel + k, _mm512_setzero_ps());
-}
-
-/* All products of rows [m0, m1) with the panel. */
-PYXGLM_TARGET_AVX512 static void multiply_panel(workspace *own, const pyxglm_linear_args *a,
-                                                int64_t m0, int64_t m1, int64_t columns,
-                                                int64_t k0, int64_t width, ahead next)
-{
-    const int first = k0 == 0, last = k0 + width == a->K;
-    for (int64_t m = m0, stop; m < m1; m = stop) {
-        stop = tile_end(m, m1);
-        for (int64_t c = 0; c < columns; c += COLUMNS) {
-            tile_of(stop - m, own->sums + (m - m0) * PANEL_ROWS + c, PANEL_ROWS,
-                    own->rest + (m - m0) * PANEL_ROWS + c * (stop - m), first, last,
-                    a->x + m * a->K + k0, a->K, (const char *)(own->panel + c * PANEL_STRIDE),
-                    PANEL_STRIDE * sizeof(float), width, next, PYXGLM_F32, COLUMNS);
-            next.at += next.bytes * (width / LANES);
-        }
-    }
-}
-
-INLINE512 void many_rows(const pyxglm_linear_args *a, workspace *own, int64_t begin, int64_t end,
-                         int dtype)
-{
-    for (int64_t m0 = 0; m0 < a->M; m0 += BLOCK_M) {
-        const int64_t m1 = m0 + BLOCK_M < a->M ? m0 + BLOCK_M : a->M;
-        for (int64_t n0 = begin; n0 < end; n0 += PANEL_ROWS) {
-            const int64_t n1 = n0 + PANEL_ROWS < end ? n0 + PANEL_ROWS : end;
-            for (int64_t k0 = 0; k0 < a->K; k0 += PANEL_K) {
-                const int64_t width = a->K - k0 < PANEL_K ? a->K - k0 : PANEL_K;
-                const ahead next = {(const char *)a->w, 0};
-                fill_panel(own->panel, a, n0, n1, k0, width, dtype);
-                multiply_panel(own, a, m0, m1, n1 - n0, k0, width, next);
-            }
-            finish(a, own->sums, PANEL_ROWS, m0, m1, n0, n1);
-        }
-    }
-}
-
-/* === Entries ============================================================= */
-
 INLINE512 void linear(const pyxglm_linear_args *a, int64_t begin, int64_t end, int dtype)
 {
-    workspace *own = NULL;
-    if (a->M > FEW_ROWS && a->K > 0)
-        own = pyxglm_scratch(PYXGLM_SCRATCH_KERNEL, sizeof *own);
-    if (own) {
-        many_rows(a, own, begin, end, dtype);
-        return;
-    }
-    for (int64_t m = 0; m < a->M; m += FEW_ROWS) /* also without memory: the same bits */
-        few_rows(a, m, m + FEW_ROWS < a->M ? m + FEW_ROWS : a->M, begin, end, dtype);
+    const int64_t stride = spread_stride(a->K);
+    int64_t rows = BLOCK_BYTES / (4 * stride);
+    rows = rows > BLOCK_ROWS ? BLOCK_ROWS : rows < ROWS ? ROWS : rows / ROWS * ROWS;
+    float *copy = NULL; /* without memory for it: slower, the same bits */
+    if (a->M >= SPREAD_ROWS && end - begin >= SPREAD_OUTPUTS)
+        copy = pyxglm_scratch(PYXGLM_SCRATCH_KERNEL, (size_t)(rows * stride) * sizeof *copy);
+    for (int64_t m = 0; m < a->M; m += rows)
+        block(a, copy, m, m + rows < a->M ? m + rows : a->M, begin, end, dtype);
 }
 
 PYXGLM_TARGET_AVX512 void pyxglm_linear_f32_avx512(const pyxglm_linear_args *a, int64_t begin,
