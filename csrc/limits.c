@@ -10,8 +10,8 @@
 
 #define SUMS 16 /* independent sums: at least latency (4) x units (2), and in registers */
 
-/* Tells the compiler that the sums may be read and changed here. */
-#define KEEP_SCALAR(x) __asm__ volatile("" : : "r"(x) : "memory")
+/* Where sums go, so that the compiler cannot leave them out. */
+static volatile float sink;
 
 static float read_scalar(const float *p, int64_t count)
 {
@@ -32,7 +32,8 @@ static int64_t fma_scalar(int64_t rounds)
     for (int64_t i = 0; i < rounds; i++)
         for (int j = 0; j < 4 * SUMS / 2; j++)
             sum[j] = sum[j] * factor + term;
-    KEEP_SCALAR(sum);
+    for (int j = 0; j < 4 * SUMS / 2; j++)
+        sink = sum[j];
     return rounds * (4 * SUMS / 2) * 2;
 }
 
@@ -59,10 +60,10 @@ PYXGLM_TARGET_AVX2 static int64_t fma_avx2(int64_t rounds)
     for (int j = 0; j < 12; j++)
         sum_f32x8[j] = _mm256_setzero_ps();
     for (int64_t i = 0; i < rounds; i++)
-        for (int j = 0; j < 12; j++) {
+        for (int j = 0; j < 12; j++)
             sum_f32x8[j] = _mm256_fmadd_ps(sum_f32x8[j], factor_f32x8, term_f32x8);
-            __asm__ volatile("" : "+x"(sum_f32x8[j]));
-        }
+    for (int j = 0; j < 12; j++)
+        sink = _mm256_cvtss_f32(sum_f32x8[j]);
     return rounds * 12 * 8 * 2;
 }
 
@@ -88,10 +89,10 @@ PYXGLM_TARGET_AVX512 static int64_t fma_avx512(int64_t rounds)
     for (int j = 0; j < SUMS; j++)
         sum_f32x16[j] = _mm512_setzero_ps();
     for (int64_t i = 0; i < rounds; i++)
-        for (int j = 0; j < SUMS; j++) {
+        for (int j = 0; j < SUMS; j++)
             sum_f32x16[j] = _mm512_fmadd_ps(sum_f32x16[j], factor_f32x16, term_f32x16);
-            __asm__ volatile("" : "+v"(sum_f32x16[j]));
-        }
+    for (int j = 0; j < SUMS; j++)
+        sink = _mm512_cvtss_f32(sum_f32x16[j]);
     return rounds * SUMS * 16 * 2;
 }
 #endif

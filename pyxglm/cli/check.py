@@ -79,13 +79,16 @@ def run(words: list[str], output: Output) -> int:
 def _checked(arguments: argparse.Namespace, output: Output) -> int:
     from pyxglm.check import native, plan, report
 
-    wanted = plan.variants(plan.Filter(arguments.op, arguments.isa, arguments.dtype))
+    wanted_names = plan.Filter(arguments.op, arguments.isa, arguments.dtype)
     if arguments.write_cases is not None:
         from pyxglm.check.files import write_cases
 
-        count = write_cases(arguments.write_cases, wanted, arguments.seed, arguments.cases)
+        count = write_cases(
+            arguments.write_cases, wanted_names, arguments.seed, arguments.cases
+        )
         output.write(f"{count} cases (seed {arguments.seed}) in {arguments.write_cases}\n")
         return 0
+    wanted = plan.variants(wanted_names)
     if not wanted:
         raise UsageError("no kernel of this machine is wanted by --op, --isa and --dtype")
 
