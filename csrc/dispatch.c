@@ -29,9 +29,9 @@ static const struct {
 /* The table is nothing but pointers, so it can also be walked by index. */
 static const char *const entry_names[] = {
     "embed_f32",       "embed_f16",          "embed_bf16",         "layer_norm",
-    "softmax",         "log_softmax",        "activation_linear",  "activation_gelu",
-    "activation_gelu_tanh", "activation_relu", "activation_silu",  "linear_f32",
-    "linear_f16",      "linear_bf16",        "attention",
+    "softmax",         "log_softmax",        "exp_sum",            "activation_linear",
+    "activation_gelu", "activation_gelu_tanh", "activation_relu",  "activation_silu",
+    "linear_f32",      "linear_f16",         "linear_bf16",        "attention",
 };
 #define ENTRIES ((int)(sizeof entry_names / sizeof *entry_names))
 _Static_assert(sizeof(pyxglm_kernels) == sizeof entry_names / sizeof *entry_names * sizeof(void *),

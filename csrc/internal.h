@@ -23,7 +23,7 @@
 /* Attention folds keys into its running softmax by blocks of this many
  * *visible* keys. It is arithmetic, not tuning: it decides where the sums are
  * rescaled, so it is one constant for all lengths, masks and batches. */
-#define PYXGLM_KEY_BLOCK 16
+#define PYXGLM_KEY_BLOCK 64
 
 /* Outputs of `linear` are handed to threads in multiples of this, so that a
  * kernel's tiles stay whole. Tuning: no result depends on it. */

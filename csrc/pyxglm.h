@@ -115,6 +115,11 @@ typedef struct pyxglm_sequence {
     int64_t weights;      /* offset into `weights`, (H, T, S) floats */
 } pyxglm_sequence;
 
+/* max = the largest of x;  sum = sum_i exp(x_i - max), of `width` > 0 numbers.
+ *
+ * What a log-sum-exp needs of a block of logits. A NaN makes the sum NaN. */
+typedef void pyxglm_exp_sum_fn(const float *x, int64_t width, float *max, float *sum);
+
 /* weights = softmax(mask(q k^T)) * head_mask;  out = weights v
  *
  * One pass over the keys with an online softmax, in blocks that count the keys
@@ -149,6 +154,7 @@ typedef struct pyxglm_kernels {
     pyxglm_layer_norm_fn *layer_norm;
     pyxglm_map_fn *softmax;            /* rows of width `width` */
     pyxglm_map_fn *log_softmax;
+    pyxglm_exp_sum_fn *exp_sum;
     pyxglm_map_fn *activation[5];      /* by activation; [PYXGLM_LINEAR] copies */
     pyxglm_linear_fn *linear[3];       /* by dtype */
     pyxglm_attention_fn *attention;

@@ -8,6 +8,7 @@ void pyxglm_fill_scalar(pyxglm_kernels *table)
         .layer_norm = pyxglm_layer_norm_scalar,
         .softmax = pyxglm_softmax_scalar,
         .log_softmax = pyxglm_log_softmax_scalar,
+        .exp_sum = pyxglm_exp_sum_scalar,
         .activation = {pyxglm_copy_scalar, pyxglm_gelu_scalar, pyxglm_gelu_tanh_scalar,
                        pyxglm_relu_scalar, pyxglm_silu_scalar},
         .linear = {pyxglm_linear_f32_scalar, pyxglm_linear_f16_scalar, pyxglm_linear_bf16_scalar},

@@ -40,6 +40,7 @@ PYXGLM_INLINE float dot_f32(const float *a, const float *b, int64_t K)
 pyxglm_embed_fn pyxglm_embed_f32_scalar, pyxglm_embed_f16_scalar, pyxglm_embed_bf16_scalar;
 pyxglm_layer_norm_fn pyxglm_layer_norm_scalar;
 pyxglm_map_fn pyxglm_softmax_scalar, pyxglm_log_softmax_scalar;
+pyxglm_exp_sum_fn pyxglm_exp_sum_scalar;
 pyxglm_map_fn pyxglm_copy_scalar, pyxglm_gelu_scalar, pyxglm_gelu_tanh_scalar,
     pyxglm_relu_scalar, pyxglm_silu_scalar;
 pyxglm_linear_fn pyxglm_linear_f32_scalar, pyxglm_linear_f16_scalar, pyxglm_linear_bf16_scalar;

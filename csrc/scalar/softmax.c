@@ -48,3 +48,12 @@ void pyxglm_log_softmax_scalar(const pyxglm_map_args *a, int64_t begin, int64_t 
             y[i] = x[i] - max - log_total;
     }
 }
+
+void pyxglm_exp_sum_scalar(const float *x, int64_t width, float *max, float *sum)
+{
+    float lane[LANES] = {0};
+    *max = row_max(x, width);
+    for (int64_t i = 0; i < width; i++)
+        lane[i % LANES] += expf(x[i] - *max);
+    *sum = sum_lanes(lane);
+}
