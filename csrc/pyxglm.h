@@ -56,7 +56,8 @@ enum {
 
 /* hidden[r,:] = embed[ids[r],:] * scale + table[positions[r] + 2,:]
  *
- * Ids and positions have been checked by the caller. */
+ * Product and sum are rounded each, so every level gives the same bits as NumPy
+ * in float32. Ids and positions have been checked by the caller. */
 typedef struct pyxglm_embed_args {
     float *hidden;            /* (rows, D) */
     const int64_t *ids;       /* (rows) */

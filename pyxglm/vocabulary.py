@@ -41,7 +41,7 @@ class VocabularyMixin:
         if self._bare:
             return None
         weight = self._parameters.get(HEAD, self._parameters[EMBEDDING])
-        return Head(weight, np.dtype(self.compute))
+        return Head(weight, np.dtype(self.compute), self._ops)
 
     def set_output_embeddings(self, new_embeddings: Any) -> None:
         """Replace the head by an array (V, D) or a `Head`.

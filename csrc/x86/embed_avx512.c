@@ -1,7 +1,8 @@
 /* hidden = embed[id] * scale + table[position + 2]. Reference: ops/reference.py, embed.
  *
  * Bound by memory: rows of the embedding come from anywhere in it. The next
- * row is asked for while this one is widened. */
+ * row is asked for while this one is widened. No FMA: product and sum are
+ * rounded each, so that every level gives the reference's bits. */
 #include "lanes_avx512.h"
 #include "x86.h"
 
@@ -17,14 +18,13 @@ INLINE512 void embed(const pyxglm_embed_args *a, int64_t begin, int64_t end, int
         int64_t d = 0;
         for (; d + LANES <= D; d += LANES) {
             PYXGLM_PREFETCH(ahead + d * pyxglm_itemsize(dtype));
-            _mm512_storeu_ps(hidden + d, _mm512_fmadd_ps(load_weights(row, d, dtype), scale,
-                                                         _mm512_loadu_ps(place + d)));
+            const __m512 token = _mm512_mul_ps(load_weights(row, d, dtype), scale);
+            _mm512_storeu_ps(hidden + d, _mm512_add_ps(token, _mm512_loadu_ps(place + d)));
         }
         if (d < D) {
             const __mmask16 mask = first_lanes(D - d);
-            const __m512 sum =
-                _mm512_fmadd_ps(load_weights_masked(row, d, dtype, mask), scale,
-                                _mm512_maskz_loadu_ps(mask, place + d));
+            const __m512 token = _mm512_mul_ps(load_weights_masked(row, d, dtype, mask), scale);
+            const __m512 sum = _mm512_add_ps(token, _mm512_maskz_loadu_ps(mask, place + d));
             _mm512_mask_storeu_ps(hidden + d, mask, sum);
         }
     }
