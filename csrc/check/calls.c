@@ -210,14 +210,9 @@ int call_run(call *made, int level)
         return pyxglm_run_attention(&made->args.attention, level);
     if (!strcmp(made->op, "linear"))
         return pyxglm_run_linear(&made->args.linear, made->dtype, level);
-    if (!strcmp(made->op, "embed")) {
-        const pyxglm_embed_args *a = &made->args.embed;
-        const int64_t width = a->D > 0 ? a->D : 1;
-        const int64_t V = case_find(made->file, "array", "embed").bytes /
-                          (width * pyxglm_itemsize(made->dtype));
-        const int64_t P = case_find(made->file, "array", "table").bytes / (width * 4);
-        return pyxglm_run_embed(a, V, P, made->dtype, level);
-    }
+    if (!strcmp(made->op, "embed"))
+        return pyxglm_run_embed(&made->args.embed, case_number(made->file, "V"),
+                                case_number(made->file, "P"), made->dtype, level);
     if (!strcmp(made->op, "layer_norm"))
         return pyxglm_run_layer_norm(&made->args.layer_norm, level);
     if (!strcmp(made->op, "softmax"))

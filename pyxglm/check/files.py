@@ -10,7 +10,7 @@ other, all numbers little-endian,
 
     kind      content                           of
     op        the operation's name              (the first record; name: stored dtype)
-    number    one int64                         a member that is a number
+    number    one int64                         a member that is a number; rows of tables
     real      one float64                       a member that is a float
     array     elements as stored                a member that is an input
     output    one int64: length in floats       a member that is a result
@@ -52,7 +52,10 @@ def write_cases(directory: str | Path, wanted: Filter, seed: int, count: int) ->
 def _records(case: Case, rng: np.random.Generator) -> Iterator[bytes]:
     given = problem(case, rng)
     yield _record(case.dtype, "op", case.op.encode())
-    for name, value in given.numbers.items():
+    numbers = dict(given.numbers)
+    if case.op == "embed":  # the entry point wants to know how many rows the tables have
+        numbers["V"], numbers["P"] = (len(case.arguments[k]) for k in ("embed_VD", "table_PD"))
+    for name, value in numbers.items():
         kind, stored = ("real", "<f8") if isinstance(value, float) else ("number", "<i8")
         yield _record(name, kind, np.array(value, stored).tobytes())
     for name, array in given.inputs.items():
