@@ -11,4 +11,6 @@ pyxglm_map_fn pyxglm_gelu_avx512, pyxglm_gelu_tanh_avx512, pyxglm_relu_avx512, p
 pyxglm_exp_sum_fn pyxglm_exp_sum_avx512;
 pyxglm_linear_fn pyxglm_linear_f32_avx512, pyxglm_linear_f16_avx512, pyxglm_linear_bf16_avx512;
 
+pyxglm_attention_fn pyxglm_attention_avx512;
+
 #endif
