@@ -225,4 +225,27 @@ int pyxglm_run_attention(const pyxglm_attention_args *a, int level);
  * With the widest instructions of a level, on the calling thread. */
 float pyxglm_limit_read(const float *p, int64_t count, int level);
 int64_t pyxglm_limit_fma(int64_t rounds, int level);
+
+/* === The LM head, without the logits ====================================== */
+
+/* For each row of x, of the logits x w^T that are never stored:
+ *   ids, values   the `top` best, best first (`top` = 1 is the argmax). NaN is
+ *                 better than any number, of equals the lower id is better.
+ *                 The caller keeps top <= V.
+ *   target_logits the logit of targets[m]; 0 where that is negative
+ *   log_sums      log sum_v exp(logit_v)
+ * The logits have the bits that `linear` gives them. Blocks of the vocabulary
+ * of fixed size are reduced one by one and combined in order, so the number of
+ * threads and of rows moves no bit. */
+typedef struct pyxglm_head_args {
+    const float *x;         /* (M, K) */
+    const void *w;          /* (V, K), stored as the call's dtype */
+    int64_t *ids;           /* (M, top), or NULL if top is 0 */
+    float *values;          /* (M, top), or NULL if top is 0 */
+    const int64_t *targets; /* (M), or NULL */
+    float *target_logits;   /* (M), or NULL if `targets` is */
+    float *log_sums;        /* (M), or NULL */
+    int64_t top, M, V, K;
+} pyxglm_head_args;
+int pyxglm_run_head(const pyxglm_head_args *a, int dtype, int level);
 #endif
