@@ -8,6 +8,7 @@ All comparisons are ``==``.
 from __future__ import annotations
 
 import functools
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -117,7 +118,7 @@ def test_chunks_and_the_cache(xglm, length, cuts):
     for kind in ("tuple", "cache"):
         past = KVCache(LAYERS) if kind == "cache" else None
         parts = []
-        for begin, end in zip(edges, edges[1:], strict=False):
+        for begin, end in pairwise(edges):
             result = xglm(ids_BT[:, begin:end], past_key_values=past, use_cache=True)
             past = result.past_key_values
             parts.append(result.logits)
