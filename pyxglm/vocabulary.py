@@ -18,6 +18,7 @@ class VocabularyMixin:
 
     config: XGLMConfig
     compute: str
+    _ops: Any
     _bare: ClassVar[bool]
     _parameters: Parameters
     _headed: bool  # whether the parameters are those of a model with a head

@@ -21,6 +21,7 @@ from pyxglm.dtypes import Array
 from pyxglm.ops import reference
 from pyxglm.ops.native_arrays import INTEGERS, activations, float32, floats, matrix, vector
 from pyxglm.ops.native_attention import attention
+from pyxglm.ops.native_buffers import empty
 from pyxglm.ops.native_library import IN_USE, check, ffi, lib
 from pyxglm.ops.reference import (
     IGNORE_INDEX,
@@ -97,7 +98,7 @@ def embed(
         _check_range("positions_BT", positions_BT, -POSITION_OFFSET, len(table_PD))
         table_PD = np.array(widen(table_PD[rows], float32)).reshape(-1, D)
         positions_BT = np.arange(rows.size, dtype=np.int64).reshape(rows.shape) - POSITION_OFFSET
-    hidden_BTD = np.empty((*ids_BT.shape, D), float32)
+    hidden_BTD = empty((*ids_BT.shape, D))
     stored = matrix(embed_VD)
     args = ffi.new(_EMBED, (
         floats(hidden_BTD), ffi.from_buffer(INTEGERS, ids_BT),
@@ -148,7 +149,7 @@ def layer_norm(x_BTD: Array, weight_D: Array, bias_D: Array) -> Array:
             f"layer_norm: weight_D has shape {weight_D.shape} and bias_D {bias_D.shape}, "
             f"expected {(D,)}"
         )
-    y_BTD = np.empty(x_BTD.shape, float32)
+    y_BTD = empty(x_BTD.shape)
     weight, bias = vector(weight_D), vector(bias_D)
     args = ffi.new(_LAYER_NORM, (
         floats(y_BTD), floats(x_BTD), weight.pointer, bias.pointer, _rows(x_BTD), D,
@@ -191,7 +192,7 @@ def linear(
         residual = activations("linear", "residual_BTO", residual_BTO)
         if residual.shape != shape:
             raise ValueError(f"linear: residual_BTO has shape {residual.shape}, expected {shape}")
-    y_BTO = np.empty(shape, float32)
+    y_BTO = empty(shape)
     weight = matrix(weight_OI)
     bias_pointer = ffi.NULL
     if bias_O is not None:
@@ -223,7 +224,7 @@ def _rows(x: Array) -> int:
 
 def _map(op: str, call: Callable[..., int], x: Array, width: int, *numbers: int) -> Array:
     x = activations(op, "x", x)
-    y = np.empty(x.shape, float32)
+    y = empty(x.shape)
     rows = x.size if width == 1 else _rows(x)
     check(call(ffi.new(_MAP, (floats(y), floats(x), rows, width)), *numbers, IN_USE))
     return y

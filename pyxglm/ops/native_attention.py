@@ -8,6 +8,7 @@ import numpy as np
 
 from pyxglm.dtypes import Array
 from pyxglm.ops.native_arrays import BYTES, FLOATS, activations, float32, floats
+from pyxglm.ops.native_buffers import empty
 from pyxglm.ops.native_library import IN_USE, check, ffi, lib
 
 _ATTENTION = ffi.typeof("pyxglm_attention_args *")
@@ -47,8 +48,8 @@ def attention(
             f"attention: q_BHTK has shape {q_BHTK.shape}, k_BHSK {k_BHSK.shape} and v_BHSK "
             f"{v_BHSK.shape}, expected the same B, H and K in all, and S in the last two"
         )
-    out_BTHK = np.zeros((B, T, H, K), float32) if S == 0 else np.empty((B, T, H, K), float32)
-    weights_BHTS = np.empty((B, H, T, S), float32) if return_weights else None
+    out_BTHK = np.zeros((B, T, H, K), float32) if S == 0 else empty((B, T, H, K))
+    weights_BHTS = empty((B, H, T, S)) if return_weights else None
     if B * H * T * S == 0:
         return out_BTHK.swapaxes(1, 2), weights_BHTS
 

@@ -11,6 +11,7 @@ import pytest
 from pyxglm import KVCache, XGLMConfig, XGLMForCausalLM, XGLMTokenizer
 from pyxglm.cli.memory import working
 from pyxglm.generation import generate
+from pyxglm.ops import native_buffers
 
 PROMPT = "la capitale du Japon"
 
@@ -221,6 +222,7 @@ class TestInfo:
         ids = np.random.default_rng(0).integers(3, 500, (1, T))
         cache = KVCache(config.num_layers, T)
         model(ids, logits_to_keep=1)  # computes the position table
+        native_buffers.release()
         tracemalloc.start()
         try:
             model(ids, past_key_values=cache, logits_to_keep=1)

@@ -177,7 +177,7 @@ class TestLife:
                 assert (native.linear(x, w) == 256).all()
             print("done")
         """
-        found = python(code)
+        found = python(code, "-W", "ignore")  # Python 3.12 warns of any fork with threads
         assert (found.stdout, found.stderr) == ("done\n", "")
 
     def test_a_fork_while_another_thread_computes(self) -> None:
