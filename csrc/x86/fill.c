@@ -5,7 +5,20 @@
 
 void pyxglm_fill_avx2(pyxglm_kernels *table)
 {
-    (void)table;
+    table->embed[PYXGLM_F32] = pyxglm_embed_f32_avx2;
+    table->embed[PYXGLM_F16] = pyxglm_embed_f16_avx2;
+    table->embed[PYXGLM_BF16] = pyxglm_embed_bf16_avx2;
+    table->layer_norm = pyxglm_layer_norm_avx2;
+    table->softmax = pyxglm_softmax_avx2;
+    table->log_softmax = pyxglm_log_softmax_avx2;
+    table->activation[PYXGLM_GELU] = pyxglm_gelu_avx2;
+    table->activation[PYXGLM_GELU_TANH] = pyxglm_gelu_tanh_avx2;
+    table->activation[PYXGLM_RELU] = pyxglm_relu_avx2;
+    table->activation[PYXGLM_SILU] = pyxglm_silu_avx2;
+    table->exp_sum = pyxglm_exp_sum_avx2;
+    table->linear[PYXGLM_F32] = pyxglm_linear_f32_avx2;
+    table->linear[PYXGLM_F16] = pyxglm_linear_f16_avx2;
+    table->linear[PYXGLM_BF16] = pyxglm_linear_bf16_avx2;
 }
 
 void pyxglm_fill_avx512(pyxglm_kernels *table)

@@ -11,6 +11,8 @@
 
 #include <math.h>
 
+#define STRETCH 2048 /* numbers that are added up in one go */
+
 INLINE512 float row_max(const float *x, int64_t width)
 {
     const __m512 lowest = _mm512_set1_ps(-INFINITY);
@@ -26,10 +28,10 @@ INLINE512 float row_max(const float *x, int64_t width)
     return max_of(_mm512_max_ps(first, second));
 }
 
-/* The sum of exp(x - max) over a row; the terms go to y unless that is NULL. */
-INLINE512 float row_exp_sum(float *y, const float *x, int64_t width, float max)
+/* The sum of exp(x - max) of at most STRETCH numbers, by lanes; the terms go to
+ * y unless that is NULL. */
+INLINE512 __m512 exp_sums(float *y, const float *x, int64_t width, __m512 max_f32x16)
 {
-    const __m512 max_f32x16 = _mm512_set1_ps(max);
     __m512 first = _mm512_setzero_ps(), second = _mm512_setzero_ps();
     int64_t i = 0;
     for (; i + 2 * LANES <= width; i += 2 * LANES) {
@@ -50,7 +52,20 @@ INLINE512 float row_exp_sum(float *y, const float *x, int64_t width, float max)
         if (y)
             _mm512_mask_storeu_ps(y + i, mask, p);
     }
-    return sum_of(_mm512_add_ps(first, second));
+    return _mm512_add_ps(first, second);
+}
+
+/* The sum over a whole row. In two levels, since a lane that added up a quarter
+ * of a million terms would lose its last digits one by one. */
+INLINE512 float row_exp_sum(float *y, const float *x, int64_t width, float max)
+{
+    __m512 total = _mm512_setzero_ps();
+    for (int64_t i = 0; i < width; i += STRETCH) {
+        const int64_t part = width - i < STRETCH ? width - i : STRETCH;
+        total = _mm512_add_ps(total,
+                              exp_sums(y ? y + i : NULL, x + i, part, _mm512_set1_ps(max)));
+    }
+    return sum_of(total);
 }
 
 PYXGLM_TARGET_AVX512 void pyxglm_softmax_avx512(const pyxglm_map_args *a, int64_t begin,
