@@ -17,7 +17,8 @@ of Numerical Algorithms", ch. 3). With u = 2⁻²⁴, half the spacing of float3
     silu         8u |y|
     linear       slope (chain(K) + 1) u (Σ|x w| + |b|) + the activation's bound + u |y|;
                  slope is the largest derivative of the activation
-    attention    Σ p|v| (e + Σ p e + (2n + 8) u), n visible keys, weight errors
+    attention    Σ |v| min(p (E + (2n + 8) u), 1), n visible keys; a weight's error is
+                 E = exp(e) (1 + Σ p (exp(e) - 1)) - 1, or e + Σ p e if that is small, and
                  e = chain(K) u Σ|q k| + u d + 5u (n/16 + 1): a score, its distance to the
                  maximum, and the rescaling at every block of 16 keys
 
@@ -214,14 +215,15 @@ def _one_sequence(
     n_T1 = counted_TS.sum(axis=-1, keepdims=True)
     error = U * (chain(K) * size + (top - scores) + 5 * (n_T1 / 16 + 1))
     error = np.where(p_HTS > 0, error, 0.0)
-    mean_error = (p_HTS * error).sum(axis=-1, keepdims=True)
-    rest = error + mean_error + (2 * n_T1 + 8) * U
+    # Exactly, not to first order: large scores may have large errors.
+    of_sum = np.log1p((p_HTS * np.expm1(error)).sum(axis=-1, keepdims=True))
+    p_bound = np.minimum(p_HTS * (np.expm1(error + of_sum) + (2 * n_T1 + 8) * U), 1.0)
 
     mass = counted_TS[None].astype(float) @ np.abs(v_HSK)
-    out_bound = (p_HTS * rest) @ np.abs(v_HSK) + TINY * (mass + n_T1)
+    out_bound = p_bound @ np.abs(v_HSK) + TINY * (mass + n_T1)
     overflows = (np.where(counted_TS, size, 0.0) > MAX).any(axis=-1, keepdims=True)
     out_bound = np.where(overflows | (mass > MAX), np.inf, out_bound)
-    p_bound = np.where(overflows, np.inf, p_HTS * rest + 2 * TINY)
+    p_bound = np.where(overflows, np.inf, p_bound + 2 * TINY)
     scale = np.abs(factor_H11) * (1 + U)
     return (
         Truth(out_HTK * factor_H11, out_bound * scale + TINY),
