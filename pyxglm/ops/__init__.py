@@ -43,14 +43,15 @@ def backend_name(name: str | None = None, compute: str = "float32") -> str:
         message lists the choices.
     """
     choices = available_backends()
-    for source, chosen in (("backend", name), ("PYXGLM_BACKEND", os.environ.get("PYXGLM_BACKEND"))):
-        if chosen is not None and chosen not in choices and (chosen or source == "backend"):
-            raise ValueError(f"{source} is {chosen!r}, expected one of: {', '.join(choices)}")
-    if name == "c" and compute != "float32":
-        raise ValueError(f"compute is {compute!r}, expected 'float32' for backend 'c'")
-    if name is None and compute != "float32":
+    wanted = os.environ.get("PYXGLM_BACKEND") or None if name is None else name
+    if wanted is not None and wanted not in choices:
+        source = "PYXGLM_BACKEND" if name is None else "backend"
+        raise ValueError(f"{source} is {wanted!r}, expected one of: {', '.join(choices)}")
+    if compute != "float32":
+        if name == "c":
+            raise ValueError(f"compute is {compute!r}, expected 'float32' for backend 'c'")
         return "numpy"
-    return name or os.environ.get("PYXGLM_BACKEND") or choices[0]
+    return wanted or choices[0]
 
 
 def backend_module(name: str) -> ModuleType:
