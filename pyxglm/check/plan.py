@@ -9,10 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pyxglm.check import native
-from pyxglm.check.cases import OPS, Case, draw
+from pyxglm.check import head, native
+from pyxglm.check.cases import OPS, STORED, Case, draw
 from pyxglm.check.inputs import PATTERNS
 from pyxglm.check.verify import Kernel, Outcome, verify
+
+#: The operation that is no kernel of its own, and is checked by `check.head`.
+HEAD = "head"
 
 
 @dataclass(frozen=True)
@@ -53,10 +56,11 @@ def variants(wanted: Filter) -> list[Variant]:
         If a pattern matches no name at all; the message lists the names.
     """
     levels = native.levels()
+    dtypes = {op: spec.dtypes for op, spec in OPS.items()} | {HEAD: STORED}
     names = {
-        "op": list(OPS),
+        "op": list(dtypes),
         "isa": list(levels),
-        "dtype": list(dict.fromkeys(dtype for op in OPS.values() for dtype in op.dtypes)),
+        "dtype": list(STORED),
     }
     for option, known in names.items():
         pattern = getattr(wanted, option)
@@ -64,12 +68,13 @@ def variants(wanted: Filter) -> list[Variant]:
             raise ValueError(f"--{option} is {pattern!r}, expected one of: {', '.join(known)}")
     return [
         Variant(op, dtype, isa, level)
-        for op, spec in OPS.items()
-        for dtype in spec.dtypes
+        for op in dtypes
+        for dtype in dtypes[op]
         for isa, level in levels.items()
         if level is not None
         and wanted.wants(op, dtype, isa)
-        and native.has_variant(op, dtype, level)
+        # The head is made of kernels of other operations: it is another where `linear` is.
+        and native.has_variant("linear" if op == HEAD else op, dtype, level)
     ]
 
 
@@ -108,6 +113,9 @@ def check_all(
     found = {}
     for variant in wanted:
         progress(variant)
+        if variant.op == HEAD:
+            found[variant] = head.check(variant.dtype, variant.level, seed, count)
+            continue
         kernel = native.NativeKernel(variant.op, variant.dtype, variant.level)
         found[variant] = check(kernel, variant.op, variant.dtype, seed, count)
     return found

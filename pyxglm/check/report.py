@@ -66,6 +66,7 @@ def as_records(found: dict[Variant, Outcome]) -> list[dict[str, Any]]:
             "isa": variant.isa,
             "right": not outcome.complaints,
             "worst": outcome.worst if outcome.worst < float("inf") else None,
+            "worst_case": outcome.worst_case,
             "complaints": outcome.complaints,
         }
         for variant, outcome in found.items()

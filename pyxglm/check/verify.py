@@ -59,6 +59,7 @@ class Outcome:
 
     complaints: list[str] = field(default_factory=list)
     worst: float = 0.0
+    worst_case: str = ""
 
     def add(self, case: Case, complaint: str) -> None:
         """Note a complaint about a case."""
@@ -78,7 +79,10 @@ def verify(kernel: Kernel, case: Case, rng: np.random.Generator, outcome: Outcom
             outcome.add(case, f"{where}{complaint}")
 
     note("", whole.damage())
+    worst = outcome.worst
     note("", list(_errors(results, truth(case), outcome)))
+    if outcome.worst > worst:
+        outcome.worst_case = str(case)
     note("in ranges: ", list(_ranges(kernel, given, tasks, results, rng)))
     for relative in relatives(case, rng):
         other = Arena(problem(relative.case, rng), rng)

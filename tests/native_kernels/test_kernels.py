@@ -11,13 +11,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pyxglm.check import plan
+from pyxglm.check import head, plan
 from pyxglm.check.cases import OPS, draw
 from pyxglm.check.inputs import BATCHES, PATTERNS, SIZES, letters
 from pyxglm.check.native import NativeKernel
 from pyxglm.check.verify import Outcome, verify
 
-VARIANTS = plan.variants(plan.Filter())
+VARIANTS = [variant for variant in plan.variants(plan.Filter()) if variant.op in OPS]
+HEADS = plan.variants(plan.Filter(op="head"))
 
 
 @st.composite
@@ -55,6 +56,12 @@ def test_every_entry_of_the_table_is_covered(capsys):
     assert of_scalar == {(op, dtype) for op, spec in OPS.items() for dtype in spec.dtypes}
     with capsys.disabled():
         print(f"\nkernels that this machine cannot run: {', '.join(plan.unavailable()) or 'none'}")
+
+
+@pytest.mark.parametrize("variant", HEADS, ids=str)
+def test_the_head_finds_what_the_logits_say(variant):
+    outcome = head.check(variant.dtype, variant.level, seed=4, count=1)
+    assert outcome.complaints == []
 
 
 @pytest.mark.parametrize("variant", [v for v in VARIANTS if v.op == "gelu"], ids=str)
