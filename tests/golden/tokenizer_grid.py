@@ -423,6 +423,11 @@ def _states() -> list[tuple[str, dict[str, Any], list[tuple[Any, ...]]]]:
                 ),
                 ("add_tokens", ["<z>"], {}),
                 ("add_tokens", [_token("<zz>")], {}),
+                (
+                    "add_tokens",
+                    [[_token("<d>"), "<d>", _token("<d>", lstrip=True)]],
+                    {"special_tokens": True},
+                ),
                 ("add_tokens", [[]], {}),
                 ("add_tokens", [[5]], {}),
                 ("add_special_tokens", [{"nonsense": "x"}], {}),

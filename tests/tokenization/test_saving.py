@@ -113,6 +113,10 @@ def test_what_is_missing(saved: Path, tmp_path: Path) -> None:
     (saved / MODEL).unlink()
     with pytest.raises(FileNotFoundError, match=r"sentencepiece\.bpe\.model: no such file"):
         XGLMTokenizer.from_pretrained(saved)
+    with pytest.raises(FileNotFoundError, match="absent"):
+        XGLMTokenizer.from_pretrained(tmp_path / "absent")
+    with pytest.raises(TypeError, match="expected a path or id"):
+        XGLMTokenizer.from_pretrained(None)  # type: ignore[arg-type]
 
 
 def test_saving_over_the_source(saved: Path) -> None:
