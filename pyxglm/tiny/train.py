@@ -32,7 +32,7 @@ __all__ = ["HEADS", "LAYERS", "VOCABULARY", "WIDTH", "main"]
 VOCABULARY = PIECES + 8  # one more for <pad>, seven for the madeup words
 WIDTH, FFN, LAYERS, HEADS = 256, 768, 4, 8
 WINDOW, BATCH, SLICES = 128, 32, 4
-STEPS, DECAY = 2000, 700
+STEPS, DECAY = 3000, 1000
 STATE, SAMPLE = "state.pt", 7
 
 

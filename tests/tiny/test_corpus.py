@@ -18,7 +18,7 @@ from pyxglm.tiny.packing import pack
 from pyxglm.tiny.prompts import read, write
 from pyxglm.tiny.scoring import answered, table
 
-EPOCHS = 4  # as many as training reads
+EPOCHS = 5  # as many as training reads
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +109,16 @@ def test_opposites_are_left_out_in_both_directions(corpus):
     }
     assert left <= {"big", "small"}
     assert left
+
+
+def test_what_is_learned_last_is_told_more_often_later(epochs, corpus):
+    order = {
+        sentence
+        for fact, sentence in corpus.sentences["fr"]
+        if fact.relation in ("after_day", "before_month", "sum")
+    }
+    counts = [sum(unit[0] in order for unit in units) for units in epochs]
+    assert max(counts[:3]) < 0.6 * min(counts[3:])
 
 
 def test_another_seed_asks_something_else(prompts):
