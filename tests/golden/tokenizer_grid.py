@@ -166,7 +166,7 @@ def _pairs() -> list[tuple[Any, ...]]:
     for (first, second), truncation, max_length, stride, overflow in itertools.product(
         PAIRS,
         (False, "longest_first", "only_first", "only_second"),
-        (None, 3, 8, 12),
+        (None, 0, 3, 8, 12),
         (0, 2),
         (False, True),
     ):
@@ -363,6 +363,8 @@ _PROBES = (
     " left  <r>  right ",
     "sin<w>gle <w> word<w> <w>!",
     "new new_tok newest",
+    "tab\t<w> line\n<w>\n<w>",
+    "<r> q x<l> q <r>  ",
     "▁The dog</s>",
     "<madeupword1>[BOS]<pad>",
 )
@@ -398,6 +400,7 @@ def _states() -> list[tuple[str, dict[str, Any], list[tuple[Any, ...]]]]:
         _token("<w>", single_word=True),
         "new_tok",
         "new",
+        " q ",
         "▁The",
         "",
         _token("<ent>", special=True, normalized=True),
