@@ -205,6 +205,11 @@ def _batches() -> list[tuple[Any, ...]]:
         ("call", [["a", "b c d"]], {"padding": True, "max_length": 2}),
         ("call", [["a", "b c d"]], {"pad_to_max_length": True, "max_length": 3}),
         ("call", [["a", "b c d"]], {"truncation_strategy": "only_first", "max_length": 3}),
+        (
+            "call",
+            ["This is a test", "of two texts"],
+            {"truncation": True, "truncation_strategy": "only_first", "max_length": 8},
+        ),
     ]
     return calls
 
@@ -512,6 +517,15 @@ def _directories() -> list[dict[str, Any]]:
                 "added_tokens.json": {"<l>": 629, "[BOS]": 628, "new_tok": 630, "<r>": 631},
             },
             {"tokenizer.json": {"added_tokens": fast, "model": {"type": "Unigram"}}},
+            {
+                "tokenizer_config.json": {"eos_token": "</s>", "sep_token": "</s>"},
+                "tokenizer.json": {"added_tokens": [{**fast[0], "lstrip": True}]},
+            },
+            {
+                "special_tokens_map.json": {
+                    role: {"content": "[BOS]", **entry} for role in ("bos_token", "cls_token")
+                }
+            },
             {
                 "tokenizer_config.json": {
                     "bos_token": {"__type": "AddedToken", "content": "<s>", **entry},
