@@ -12,6 +12,7 @@ from random import Random
 
 from pyxglm.tiny.corpus import facts, languages
 from pyxglm.tiny.corpus.chance import seeded
+from pyxglm.tiny.corpus.drills import drills
 from pyxglm.tiny.corpus.holdout import (
     DOCUMENT_END,
     Prompt,
@@ -51,6 +52,22 @@ _LATER_REPEATS = {
     "translate": 0.35,
 }
 
+# From the sixth epoch on, languages that learn more slowly are told more: those with a script or
+# an inflection of their own share fewer pieces with the others.
+_SHARES = {
+    5: {"ru": 1.8, "ko": 1.5, "ar": 1.5, "el": 1.5, "it": 1.4, "hi": 1.3, "zh": 1.2},
+    6: {"ru": 4.0, "it": 2.0, "el": 1.3, "ko": 1.0, "ar": 1.0, "hi": 1.0},
+    7: {"ru": 2.5, "it": 1.6, "fr": 1.5, "el": 1.3, "ar": 1.2, "hi": 1.2},
+}
+_OTHER_SHARES = 0.7
+_DRILLED, _DRILL_REPEATS = 7, 12  # the epoch from which drills are told, and how often
+
+
+def _share(code: str, epoch: int) -> float:
+    """Return how often a language is told in an epoch, against its usual frequency."""
+    shares = _SHARES.get(min(epoch, max(_SHARES)))
+    return 1.0 if shares is None else shares.get(code, _OTHER_SHARES)
+
 
 @dataclass(frozen=True)
 class Corpus:
@@ -79,8 +96,12 @@ class Corpus:
         units: list[Unit] = []
         repeats = _REPEATS if number < _PATIENCE else {**_REPEATS, **_LATER_REPEATS}
         for code in self.languages:
-            units += _told(self, code, repeats, random)
+            units += _told(self, code, repeats, _share(code, number), random)
             units += _lists(self.languages[code], random)
+            if number >= _DRILLED:
+                exercises = drills(self.languages[code], unseen_keys(code, self.seed))
+                asked = _finder([p.text for p in self.prompts if p.group != "few-shot"])
+                units += [(text,) for text in exercises if not asked(text)] * _DRILL_REPEATS
         units += _groups(self, random)
         random.shuffle(units)
         return units
@@ -135,7 +156,7 @@ def _finder(prompts: Sequence[str]) -> Callable[[str], bool]:
 
 
 def _told(
-    corpus: Corpus, code: str, frequencies: Mapping[str, float], random: Random
+    corpus: Corpus, code: str, frequencies: Mapping[str, float], share: float, random: Random
 ) -> list[Unit]:
     """Return single sentences, and now and then a few about the same country."""
     units: list[Unit] = []
@@ -145,6 +166,7 @@ def _told(
         if fact.relation == "translate":
             # English is every language's most frequent partner.
             repeats *= 1.5 if "en" in (code, fact.key[:2]) else 0.5
+        repeats *= share
         times = int(repeats) + (random.random() < repeats % 1)
         units += [(sentence,)] * times
         if fact.key in facts.COUNTRIES:
