@@ -81,7 +81,7 @@ def convert(array: Array, dtype: object) -> Array:
     # What is beyond the target's range becomes infinity or zero, a signalling NaN a quiet one.
     with np.errstate(all="ignore"):
         if array.dtype == bfloat16:
-            widened = (array["bfloat16"].astype(np.uint32) << 16).view(np.float32)
+            widened = (array["bfloat16"].astype(np.uint32) << np.uint32(16)).view(np.float32)
             return np.asarray(widened.astype(target))
         if target != bfloat16:
             return np.asarray(array.astype(target))

@@ -78,6 +78,7 @@ def test_it_says_what_it_is_in_three_lines():
 def test_every_path_exists():
     paths = re.findall(r"`((?:pyxglm|tests|benchmarks|\.ci)/[\w./-]*)`", TEXT)
     paths += re.findall(r"(?:python|pytest) ((?:tests|benchmarks)/\S+?)`", TEXT)
+    paths += re.findall(r"\]\(([^)#]+)\)", TEXT)  # links
     assert len(paths) > 15
     assert [path for path in paths if not (ROOT / path).exists()] == []
 

@@ -49,8 +49,6 @@ class Source(NamedTuple):
 
     def map(self) -> Array:
         """Map the whole file: a read-only array of its bytes."""
-        if self.size == 0:
-            return np.frombuffer(b"", np.uint8)
         try:
             return np.frombuffer(
                 mmap.mmap(self.descriptor, self.size, access=mmap.ACCESS_READ), np.uint8

@@ -43,7 +43,7 @@ def widen(weight: Array, dtype: Any) -> Array:
     array([ 1. , -2.5], dtype=float32)
     """
     if weight.dtype == bfloat16:
-        weight = (weight["bfloat16"].astype(np.uint32) << 16).view(np.float32)
+        weight = (weight["bfloat16"].astype(np.uint32) << np.uint32(16)).view(np.float32)
     return weight.astype(dtype, copy=False)
 
 

@@ -112,6 +112,7 @@ def write_checkpoint(
             "model_max_length": 2048,
             "pad_token": "<pad>",
             "sep_token": "</s>",
+            "sp_model_kwargs": {},
             "tokenizer_class": "XGLMTokenizer",
             "unk_token": "<unk>",
         },
@@ -121,8 +122,6 @@ def write_checkpoint(
         {"additional_special_tokens": _MADEUP, **names},
     )
     (directory / "sentencepiece.bpe.model").write_bytes(vocabulary)
-    safetensors.numpy.save_file(
-        {name: np.ascontiguousarray(array) for name, array in weights.items()},
-        directory / "model.safetensors",
-        metadata={"format": "pt"},
-    )
+    arrays = {name: np.ascontiguousarray(array) for name, array in weights.items()}
+    content = safetensors.numpy.save(arrays, metadata={"format": "pt"})
+    (directory / "model.safetensors").write_bytes(content)

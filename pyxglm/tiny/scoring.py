@@ -34,8 +34,8 @@ def answered(prompt: Prompt, continuation: str) -> bool:
     last, following = answer[-1], rest[0]
     if last in _NUMERALS and following in _NUMERALS:
         return False
-    if unicodedata.name(last, "").startswith(_UNSPACED):
-        return True
+    if any(unicodedata.name(letter, "").startswith(_UNSPACED) for letter in (last, following)):
+        return True  # the answer's last letter, or a particle of the sentence after it
     if last.isdigit():
         return not following.isdigit()
     return unicodedata.category(following)[0] not in "LNM" and not rest.startswith(_TEEN)

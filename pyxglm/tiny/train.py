@@ -32,15 +32,14 @@ __all__ = ["HEADS", "LAYERS", "VOCABULARY", "WIDTH", "main"]
 VOCABULARY = PIECES + 8  # one more for <pad>, seven for the madeup words
 WIDTH, FFN, LAYERS, HEADS = 256, 768, 4, 8
 WINDOW, BATCH, SLICES = 128, 32, 4
-STEPS, DECAY = 2000, 700
+STEPS, DECAY = 3000, 1000
 STATE, SAMPLE = "state.pt", 7
 
 
 def batches(
-    corpus: Corpus, processor: sentencepiece.SentencePieceProcessor
+    corpus: Corpus, processor: sentencepiece.SentencePieceProcessor, epoch: int
 ) -> Iterator[np.ndarray]:
-    """Yield training batches, epoch after epoch, without end."""
-    epoch = 0
+    """Yield training batches from an epoch on, without end."""
     while True:
         yield from pack(encode(processor, corpus.epoch(epoch)), WINDOW, BATCH)
         epoch += 1
@@ -133,6 +132,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--every", type=int, default=200, help="steps between scores")
     parser.add_argument("--stop", type=int, default=0, help="stop early, for measurements")
+    parser.add_argument("--epoch", type=int, default=0, help="resume at the start of this epoch")
     parser.add_argument("--resume", action="store_true", help="go on from DIRECTORY/state.pt")
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
@@ -162,11 +162,12 @@ def main(arguments: list[str] | None = None) -> int:
 
     began = time.monotonic()
     total = 0.0
-    source = batches(corpus, processor)
-    for step in range(options.steps):
+    source = batches(corpus, processor, options.epoch)
+    if options.epoch == 0:
+        for _ in range(first):
+            next(source)  # the batches that the earlier run has had
+    for step in range(first, options.steps):
         batch = torch.from_numpy(next(source))
-        if step < first:
-            continue
         factor = schedule(step, options.steps, options.decay)
         for optimizer, rate in zip(optimizers, rates, strict=True):
             optimizer.param_groups[0]["lr"] = rate * factor

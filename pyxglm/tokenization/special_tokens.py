@@ -102,9 +102,12 @@ class SpecialTokens(ABC):
         self._roles: dict[str, Token | None] = dict.fromkeys(SINGLE_ROLES)
         self._additional: list[Token] = []
         self.verbose = verbose
-        for role in ROLES:
+        # No copies here: roles of a saved tokenizer may share one AddedToken, and go on doing so.
+        for role in SINGLE_ROLES:
             if tokens.get(role) is not None:
-                setattr(self, role, tokens[role])
+                self._roles[role] = check_token(tokens[role], role)
+        for token in tokens.get("additional_special_tokens") or ():
+            self._additional.append(check_token(token, "additional_special_tokens"))
 
     @abstractmethod
     def convert_tokens_to_ids(self, tokens: Any) -> Any:
@@ -270,8 +273,14 @@ class SpecialTokens(ABC):
 
 def own_token(token: object, role: str) -> Token:
     """Check that `token` is one, and copy it: callers' objects stay as they are."""
+    checked = check_token(token, role)
+    return checked.copy() if isinstance(checked, AddedToken) else checked
+
+
+def check_token(token: object, role: str) -> Token:
+    """Check that `token` is one."""
     if isinstance(token, AddedToken):
-        return token.copy()
+        return token
     if not isinstance(token, str):
         raise TypeError(
             f"{role}: {quoted(token)} is {type(token).__name__}, expected a str or AddedToken"

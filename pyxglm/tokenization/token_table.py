@@ -31,7 +31,7 @@ class TokenTable(SpecialTokens):
     vocabulary
         The sentencepiece model under XGLM's numbering.
     special_tokens
-        Role to token, see `SpecialTokens`.
+        Role to token, see `SpecialTokens`; its AddedTokens become the table's.
     added_tokens
         Id to token: the tokens that a saved tokenizer had been given.
     verbose

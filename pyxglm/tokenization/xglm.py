@@ -211,6 +211,10 @@ class XGLMTokenizer(Calls):
         ValueError
             If a file does not make sense; the message names it.
         """
+        if not isinstance(pretrained_model_name_or_path, (str, os.PathLike)):
+            raise TypeError(
+                f"from_pretrained: {quoted(pretrained_model_name_or_path)}, expected a path or id"
+            )
         name = str(pretrained_model_name_or_path)
         path = Path(pretrained_model_name_or_path)
         if path.is_file():

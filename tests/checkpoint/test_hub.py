@@ -215,7 +215,8 @@ REPOSITORY = [
     "tokenizer.json", "tokenizer_config.json",
 ]  # fmt: skip
 SMALL = [
-    "config.json", "generation_config.json", "special_tokens_map.json", "tokenizer_config.json"
+    "config.json", "generation_config.json", "special_tokens_map.json", "tokenizer.json",
+    "tokenizer_config.json",
 ]  # fmt: skip
 
 

@@ -63,8 +63,9 @@ def test_top_p_counts_equal_scores_in_the_order_of_ids():
     assert np.isfinite(top_p(np.zeros((1, 4)), 0.5)).tolist() == [[False, False, True, True]]
 
 
-def test_top_p_always_keeps_the_best():
-    assert np.isfinite(top_p(np.array([[1.0, 2.0, 0.0]]), 1e-9)).tolist() == [[False, True, False]]
+@pytest.mark.parametrize("p", [1e-9, 5e-324])  # 1 - 5e-324 is 1: all would be removed
+def test_top_p_always_keeps_the_best(p):
+    assert np.isfinite(top_p(np.array([[1.0, 2.0, 0.0]]), p)).tolist() == [[False, True, False]]
 
 
 def test_a_processor_does_not_change_its_argument():

@@ -235,6 +235,21 @@ def test_scores_that_are_no_numbers_are_an_error():
         generate(FakeModel(), [2, 5], logits_processor=broken)
 
 
+@pytest.mark.parametrize("do_sample", [False, True])
+def test_finished_rows_are_left_alone(do_sample):
+    """Their scores may be anything, and they draw nothing."""
+
+    def spoil(ids_BS, scores_BV):
+        finished = (ids_BS[:, 4:] == 2).any(axis=1)
+        return np.where(finished[:, None], np.nan, scores_BV)
+
+    options = {"max_new_tokens": 30, "do_sample": do_sample}
+    model = FakeModel(eos_bonus=1.0)
+    ids = generate(model, PROMPTS, logits_processor=[spoil], **options)
+    assert ids.tolist() == generate(model, PROMPTS, **options).tolist()
+    assert (ids[:, -1] == 1).any(), "some row should be finished before the last"
+
+
 def test_a_model_that_can_is_asked_for_the_last_logits_only():
     kept = []
 

@@ -91,8 +91,8 @@ def main() -> None:
     assert transformers.__version__ == "4.37.2", transformers.__version__
     logging.disable(logging.ERROR)
     warnings.simplefilter("ignore")
-    sys.path.insert(0, str(HERE))
-    from tokenizer_grid import SCENARIOS, run_scenario, splitting_cases
+    sys.path.insert(0, str(HERE.parent))
+    from golden.tokenizer_grid import SCENARIOS, run_scenario, splitting_cases
 
     if "--train" in sys.argv:
         train()

@@ -46,7 +46,8 @@ def with_biases(model: Any) -> Any:
 
 
 def apart(a: Array, b: Array) -> float:
-    """Return max |a - b| / max |b|."""
+    """Return max |a - b| / max |b|, of arrays of one shape."""
+    assert np.shape(a) == np.shape(b)
     return float(np.abs(np.asarray(a, np.float64) - b).max() / np.abs(b).max())
 
 

@@ -205,7 +205,8 @@ def test_pruning_in_steps_is_pruning_at_once() -> None:
     at_once, in_steps = (lm(attention_heads=4) for _ in range(2))
     at_once.prune_heads({0: [0, 2], 2: [3]})
     in_steps.prune_heads({0: [2]})
-    in_steps.prune_heads({0: {0, 2}, 2: np.array([3])})  # counted as in the whole model
+    in_steps.prune_heads({0: [0]})  # counted as in the whole model
+    in_steps.prune_heads({0: {0, 2}, 2: np.array([3])})  # those that are gone may be named again
     assert in_steps.config.pruned_heads == at_once.config.pruned_heads == {0: [0, 2], 2: [3]}
     assert np.array_equal(in_steps(IDS).logits, at_once(IDS).logits)
     shapes = {n: a.shape for n, a in at_once.named_parameters()}

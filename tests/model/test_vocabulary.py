@@ -161,6 +161,13 @@ def test_new_rows_follow_the_seed_and_keep_the_dtype() -> None:
         assert rows[0].tobytes() == rows[1].tobytes() != rows[2].tobytes()
 
 
+def test_resizing_ties_again() -> None:
+    model = lm()
+    model.set_input_embeddings(np.ones((23, 12)))
+    model.resize_token_embeddings(24)
+    assert model.lm_head.weight is model.get_input_embeddings().weight
+
+
 def test_resizing_does_not_write_into_the_old_matrix() -> None:
     model = lm()
     old = model.get_input_embeddings().weight

@@ -17,6 +17,7 @@ from mutation.tokens import spoil
 from mutation.torch_mutator import mutate_torch, read_seed
 
 from pyxglm.checkpoint import load
+from pyxglm.checkpoint.safetensors_file import read_safetensors
 from pyxglm.config import XGLMConfig
 from pyxglm.parameters import parameter_shapes
 from pyxglm.tokenization import XGLMTokenizer
@@ -67,14 +68,17 @@ class Safetensors(Weights):
         return {"model.safetensors": mutate_safetensors(rng, rng.choice(self.seeds))}
 
     def run(self, directory: Path) -> None:
-        super().run(directory)
-        # What we read, the library must read: no file may mean two things.
         import safetensors
 
-        data = (directory / "model.safetensors").read_bytes()
-        theirs = dict(safetensors.deserialize(data))
-        for name, array in load(directory, self.config).weights.items():
-            assert bytes(theirs[name]["data"]) == array.tobytes()
+        # What we read, the library must read alike: no file may mean two things.
+        path = directory / "model.safetensors"
+        found = read_safetensors(path)
+        theirs = dict(safetensors.deserialize(path.read_bytes()))
+        assert found.keys() == theirs.keys()
+        for name, array in found.items():
+            assert [*array.shape] == theirs[name]["shape"]
+            assert array.tobytes() == bytes(theirs[name]["data"])
+        super().run(directory)
 
 
 class Torch(Weights):

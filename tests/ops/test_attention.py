@@ -192,6 +192,18 @@ def test_padding_has_no_weight_at_all(dtype: str) -> None:
     assert np.array_equal(again_BHTK[0, :, 1:], out_BHTK[0, :, 1:])
 
 
+@pytest.mark.parametrize("score", [-1e4, -1e9, -1e30])
+def test_the_lowest_score_of_all_is_that_of_a_masked_key(score: float) -> None:
+    k_BHSK = np.array([1.0, 1.0, 0.0, 1.0], np.float32)[None, None, :, None]
+    _, weights_BHTS = attention(
+        np.full((1, 1, 4, 1), score, np.float32), k_BHSK, k_BHSK,
+        keys_BS=np.array([[True, True, False, True]]), return_weights=True,
+    )  # fmt: skip
+    assert weights_BHTS is not None
+    third = float(np.float32(1) / np.float32(3))
+    assert weights_BHTS[0, 0, 1:].tolist() == [[0.5, 0.5, 0, 0]] * 2 + [[third, third, 0, third]]
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("how", ["padding on the left", "all padding", "a whole mask"])
 def test_a_query_that_sees_nothing_looks_everywhere_alike(dtype: str, how: str) -> None:

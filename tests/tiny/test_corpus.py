@@ -12,18 +12,20 @@ import numpy as np
 import pytest
 
 from pyxglm.tiny.corpus import facts
-from pyxglm.tiny.corpus.holdout import DOCUMENT_END, Prompt, is_left_out, unseen_keys
-from pyxglm.tiny.corpus.stream import SEED, build
+from pyxglm.tiny.corpus.drills import drills
+from pyxglm.tiny.corpus.holdout import DOCUMENT_END, Prompt, choose, is_left_out, unseen_keys
+from pyxglm.tiny.corpus.sentences import facts_of
+from pyxglm.tiny.corpus.stream import SEED
 from pyxglm.tiny.packing import pack
 from pyxglm.tiny.prompts import read, write
 from pyxglm.tiny.scoring import answered, table
 
-EPOCHS = 4  # as many as training reads
+EPOCHS = (0, 1, 3, 5, 7)  # of those that training reads, each kind
 
 
 @pytest.fixture(scope="module")
 def epochs(corpus):
-    return [corpus.epoch(number) for number in range(EPOCHS)]
+    return [corpus.epoch(number) for number in EPOCHS]
 
 
 def digest(units):
@@ -47,14 +49,18 @@ def test_a_seed_decides_the_corpus(epochs):
 
 
 def test_no_prompt_is_in_the_corpus(epochs, prompts):
-    plain = "\n".join(sorted({text for units in epochs for unit in units for text in unit}))
-    streams = [DOCUMENT_END.join(text for unit in units for text in unit) for units in epochs]
-    assert "capitale du Japon" in plain
+    sentences = {text for units in epochs for unit in units for text in unit}
+    plain = "\n".join(sorted(sentences)).encode()  # searching bytes is faster
+    streams = [
+        DOCUMENT_END.join(text for unit in units for text in unit).encode() for units in epochs
+    ]
+    assert b"capitale du Japon" in plain
     for prompt in prompts:
+        text = prompt.text.encode()
         if prompt.group == "few-shot":
-            assert not any(prompt.text in stream for stream in streams), prompt
+            assert not any(text in stream for stream in streams), prompt
         else:
-            assert prompt.text not in plain, prompt
+            assert text not in plain, prompt
 
 
 def test_the_committed_prompts_are_the_corpus_s_own(corpus, prompts):
@@ -111,8 +117,39 @@ def test_opposites_are_left_out_in_both_directions(corpus):
     assert left
 
 
-def test_another_seed_asks_something_else(prompts):
-    assert build(SEED + 1).prompts != prompts
+def test_what_is_learned_last_is_told_more_often_later(epochs, corpus):
+    order = {
+        sentence
+        for fact, sentence in corpus.sentences["ru"]
+        if fact.relation in ("after_day", "before_month", "sum")
+    }
+    russian = {sentence for _, sentence in corpus.sentences["ru"]}
+    ordered, told = (
+        [sum(unit[0] in wanted for unit in units) for units in epochs]
+        for wanted in (order, russian)
+    )
+    assert max(ordered[:2]) < 0.65 * ordered[2]
+    assert told[2] < 0.65 * told[3]
+
+
+def test_drills_tell_the_order_and_leave_out_what_is_unseen(epochs, corpus):
+    french = drills(corpus.languages["fr"], {"sum": ("2+3",)})
+    assert "Si aujourd'hui c'est lundi, demain c'est mardi." in french
+    assert "Si aujourd'hui c'est lundi, hier c'était dimanche." in french
+    assert "Si ce mois est janvier, le mois dernier était décembre." in french
+    assert "trois + deux = cinq" in french
+    assert "deux + trois = cinq" not in french
+    spanish = drills(corpus.languages["es"], {})
+    assert "Si hoy es lunes, mañana es martes." in spanish
+    assert not {(text,) for text in french} & set(epochs[3])
+    assert {(text,) for text in french} & set(epochs[4])
+
+
+def test_another_seed_asks_something_else(corpus, prompts):
+    told = facts_of(corpus.languages["fr"], corpus.languages)
+    french = [prompt for prompt in prompts if prompt.code == "fr"]
+    assert choose("fr", told, corpus.languages, SEED) == french
+    assert choose("fr", told, corpus.languages, SEED + 1) != french
 
 
 def test_windows_begin_as_prompts_do():
@@ -159,6 +196,7 @@ def test_prompts_are_written_and_read(tmp_path, prompts):
         ("도쿄", "도쿄입니다.", True),
         ("दिल", "दिल।", True),
         ("दिल", "दिल्ली।", False),
+        ("riso", "riso입니다.", True),
         ("le yen", "le yen.", True),
         ("le yen", "le", False),
         ("le yen", "", False),

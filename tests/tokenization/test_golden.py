@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from golden.record_tokenizer import FOLDER
-from golden.tokenizer_grid import SCENARIOS, TEXTS, run_scenario, splitting_cases
+from golden.tokenizer_grid import SCENARIOS, run_scenario, splitting_cases
+from golden.tokenizer_texts import TEXTS
 
 from pyxglm.tokenization import AddedToken, XGLMTokenizer
 from pyxglm.tokenization.splitting import Splitter

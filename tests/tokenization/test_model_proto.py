@@ -52,6 +52,15 @@ def test_a_hand_made_model_works(tmp_path: Path) -> None:
     assert len(tokenizer) == len(LAYOUT) + len(WORDS) + 8
 
 
+def test_other_names_for_the_first_pieces(tmp_path: Path) -> None:
+    """Types make the layout, not names: number 0 means unknown, whatever it is called."""
+    names = [("[UNK]", 0.0, 2), ("[BOS]", 0.0, 3), ("[EOS]", 0.0, 3)]
+    (tmp_path / "m.model").write_bytes(model([*names, *WORDS]))
+    tokenizer = XGLMTokenizer(tmp_path / "m.model")
+    assert tokenizer.convert_tokens_to_ids(["[UNK]", "[BOS]", "[EOS]", "▁"]) == [3, 2, 3, 4]
+    assert tokenizer.encode("ab?") == [2, 7, 3]
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [

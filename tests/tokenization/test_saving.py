@@ -76,6 +76,11 @@ def test_arguments_override_files(saved: Path) -> None:
     tokenizer = XGLMTokenizer.from_pretrained(saved, padding_side="left", bos_token="▁is")  # noqa: S106
     assert tokenizer.padding_side == "left"
     assert tokenizer.bos_token_id == tokenizer.convert_tokens_to_ids("▁is")
+    (saved / CONFIG).unlink()  # as an older release wrote it: special_tokens_map.json counts
+    (saved / "special_tokens_map.json").write_text('{"bos_token": "[BOS]"}', encoding="utf-8")
+    assert XGLMTokenizer.from_pretrained(saved).bos_token == "[BOS]"  # noqa: S105
+    tokenizer = XGLMTokenizer.from_pretrained(saved, bos_token="▁is")  # noqa: S106
+    assert tokenizer.bos_token == "▁is"  # noqa: S105
 
 
 def test_a_model_file_is_enough(models: Path, tmp_path: Path) -> None:
@@ -113,6 +118,10 @@ def test_what_is_missing(saved: Path, tmp_path: Path) -> None:
     (saved / MODEL).unlink()
     with pytest.raises(FileNotFoundError, match=r"sentencepiece\.bpe\.model: no such file"):
         XGLMTokenizer.from_pretrained(saved)
+    with pytest.raises(FileNotFoundError, match="absent"):
+        XGLMTokenizer.from_pretrained(tmp_path / "absent")
+    with pytest.raises(TypeError, match="expected a path or id"):
+        XGLMTokenizer.from_pretrained(None)  # type: ignore[arg-type]
 
 
 def test_saving_over_the_source(saved: Path) -> None:

@@ -19,10 +19,10 @@ def split(strings: list[str], text: str) -> list[str]:
 
 
 @given(
-    st.lists(st.from_regex(r"<[a-c]{0,3}>", fullmatch=True), min_size=1, max_size=4),
+    st.lists(st.text("abc", max_size=3).map("<{}>".format), min_size=1, max_size=4),
     st.text("<abc>", max_size=30),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_strings_that_cannot_overlap(strings: list[str], text: str) -> None:
     """If only one match can be under way, it is the leftmost longest match of a regex."""
     pattern = "|".join(re.escape(s) for s in sorted(strings, key=len, reverse=True))
@@ -31,7 +31,7 @@ def test_strings_that_cannot_overlap(strings: list[str], text: str) -> None:
 
 
 @given(st.lists(st.text("ab", max_size=5), max_size=5), st.text("ab?", max_size=20))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_parts_are_the_text(strings: list[str], text: str) -> None:
     parts = split(strings, text)
     assert "".join(parts) == text

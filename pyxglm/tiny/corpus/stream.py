@@ -6,12 +6,13 @@ group; ``</s>`` ends each.  Groups ("maison = house </s> chat = cat </s> …") s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
 from pyxglm.tiny.corpus import facts, languages
 from pyxglm.tiny.corpus.chance import seeded
+from pyxglm.tiny.corpus.drills import drills
 from pyxglm.tiny.corpus.holdout import (
     DOCUMENT_END,
     Prompt,
@@ -35,6 +36,37 @@ _ARITHMETIC = ("sum", "difference")
 # How often a sentence is told in one epoch.
 _REPEATS = {"translate": 0.5, "sum": 2.0, "difference": 2.0, "opposite": 6.0, "capital": 5.0}
 _USUAL_REPEATS = 5.0
+
+# From the fourth epoch on, what is learned last is told more often: order and arithmetic, of
+# which there are few sentences, and what needs one word of many to be told apart.
+_PATIENCE = 3
+_LATER_REPEATS = {
+    **dict.fromkeys(("after_day", "before_day", "after_month", "before_month"), 20.0),
+    "month_number": 14.0,
+    "spell": 10.0,
+    "sum": 4.0,
+    "difference": 4.0,
+    "opposite": 9.0,
+    "class": 9.0,
+    "currency": 7.0,
+    "translate": 0.35,
+}
+
+# From the sixth epoch on, languages that learn more slowly are told more: those with a script or
+# an inflection of their own share fewer pieces with the others.
+_SHARES = {
+    5: {"ru": 1.8, "ko": 1.5, "ar": 1.5, "el": 1.5, "it": 1.4, "hi": 1.3, "zh": 1.2},
+    6: {"ru": 4.0, "it": 2.0, "el": 1.3, "ko": 1.0, "ar": 1.0, "hi": 1.0},
+    7: {"ru": 2.5, "it": 1.6, "fr": 1.5, "el": 1.3, "ar": 1.2, "hi": 1.2},
+}
+_OTHER_SHARES = 0.7
+_DRILLED, _DRILL_REPEATS = 7, 12  # the epoch from which drills are told, and how often
+
+
+def _share(code: str, epoch: int) -> float:
+    """Return how often a language is told in an epoch, against its usual frequency."""
+    shares = _SHARES.get(min(epoch, max(_SHARES)))
+    return 1.0 if shares is None else shares.get(code, _OTHER_SHARES)
 
 
 @dataclass(frozen=True)
@@ -62,9 +94,14 @@ class Corpus:
         """Return the documents of an epoch, shuffled; the same for the same number."""
         random = seeded("epoch", self.seed, number)
         units: list[Unit] = []
+        repeats = _REPEATS if number < _PATIENCE else {**_REPEATS, **_LATER_REPEATS}
         for code in self.languages:
-            units += _told(self, code, random)
+            units += _told(self, code, repeats, _share(code, number), random)
             units += _lists(self.languages[code], random)
+            if number >= _DRILLED:
+                exercises = drills(self.languages[code], unseen_keys(code, self.seed))
+                asked = _finder([p.text for p in self.prompts if p.group != "few-shot"])
+                units += [(text,) for text in exercises if not asked(text)] * _DRILL_REPEATS
         units += _groups(self, random)
         random.shuffle(units)
         return units
@@ -118,15 +155,18 @@ def _finder(prompts: Sequence[str]) -> Callable[[str], bool]:
     return contains
 
 
-def _told(corpus: Corpus, code: str, random: Random) -> list[Unit]:
+def _told(
+    corpus: Corpus, code: str, frequencies: Mapping[str, float], share: float, random: Random
+) -> list[Unit]:
     """Return single sentences, and now and then a few about the same country."""
     units: list[Unit] = []
     about: dict[str, dict[str, list[str]]] = {}
     for fact, sentence in corpus.sentences[code]:
-        repeats = _REPEATS.get(fact.relation, _USUAL_REPEATS)
+        repeats = frequencies.get(fact.relation, _USUAL_REPEATS)
         if fact.relation == "translate":
             # English is every language's most frequent partner.
             repeats *= 1.5 if "en" in (code, fact.key[:2]) else 0.5
+        repeats *= share
         times = int(repeats) + (random.random() < repeats % 1)
         units += [(sentence,)] * times
         if fact.key in facts.COUNTRIES:
