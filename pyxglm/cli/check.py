@@ -83,9 +83,7 @@ def _checked(arguments: argparse.Namespace, output: Output) -> int:
     if arguments.write_cases is not None:
         from pyxglm.check.files import write_cases
 
-        count = write_cases(
-            arguments.write_cases, wanted_names, arguments.seed, arguments.cases
-        )
+        count = write_cases(arguments.write_cases, wanted_names, arguments.seed, arguments.cases)
         output.write(f"{count} cases (seed {arguments.seed}) in {arguments.write_cases}\n")
         return 0
     wanted = plan.variants(wanted_names)
