@@ -50,6 +50,12 @@
 #define PYXGLM_PAUSE() ((void)0)
 #endif
 
+/* Makes the compiler hold a vector in a register from here on. Without it, gcc
+ * loads a value that came from memory again at each use where it can. */
+#if PYXGLM_X86
+#define PYXGLM_IN_REGISTER(x) __asm__("" : "+x"(x))
+#endif
+
 #if PYXGLM_X86
 #include <cpuid.h>
 
