@@ -19,6 +19,7 @@ void pyxglm_fill_avx2(pyxglm_kernels *table)
     table->linear[PYXGLM_F32] = pyxglm_linear_f32_avx2;
     table->linear[PYXGLM_F16] = pyxglm_linear_f16_avx2;
     table->linear[PYXGLM_BF16] = pyxglm_linear_bf16_avx2;
+    table->attention = pyxglm_attention_avx2;
 }
 
 void pyxglm_fill_avx512(pyxglm_kernels *table)
