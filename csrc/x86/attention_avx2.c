@@ -201,20 +201,22 @@ PYXGLM_TARGET_AVX2 static void finish(group *g, int half, const head_view *view,
                                                      _mm256_add_ps(lane[2], lane[3])),
                                        _mm256_add_ps(_mm256_add_ps(lane[4], lane[5]),
                                                      _mm256_add_ps(lane[6], lane[7])));
-    const __m256 factor = _mm256_mul_ps(_mm256_div_ps(_mm256_set1_ps(1.0f), total),
-                                        _mm256_set1_ps(view->factor));
+    /* Two factors and not their product, which may be too small to be exact. */
+    const __m256 inverse = _mm256_div_ps(_mm256_set1_ps(1.0f), total);
+    const __m256 factor = _mm256_set1_ps(view->factor);
     for (int64_t k = 0; k < view->K; k += LANES) {
         __m256 tile[8];
 #pragma GCC unroll 8
         for (int i = 0; i < 8; i++)
             tile[i] = i < view->K - k
-                          ? _mm256_mul_ps(_mm256_loadu_ps(values + (k + i) * QUERIES), factor)
+                          ? _mm256_mul_ps(_mm256_loadu_ps(values + (k + i) * QUERIES), inverse)
                           : _mm256_setzero_ps();
         transpose_8x8(tile);
 #pragma GCC unroll 8
         for (int r = 0; r < 8; r++)
             if (r < queries)
-                store_first(view->out + (t + r) * view->out_t + k, view->K - k, tile[r]);
+                store_first(view->out + (t + r) * view->out_t + k, view->K - k,
+                            _mm256_mul_ps(tile[r], factor));
     }
     const int nothing = _mm256_movemask_ps(_mm256_and_ps(
         _mm256_cmp_ps(g->largest[half], _mm256_set1_ps(-FLT_MAX), _CMP_LE_OQ),

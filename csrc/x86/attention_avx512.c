@@ -168,21 +168,22 @@ PYXGLM_TARGET_AVX512 static void finish(group *g, const head_view *view, int64_t
 #pragma GCC unroll 8
         for (int i = 0; i < width; i++)
             total[i] = _mm512_add_ps(total[i], total[i + width]);
-    const __m512 factor = _mm512_mul_ps(_mm512_div_ps(_mm512_set1_ps(1.0f), total[0]),
-                                        _mm512_set1_ps(view->factor));
+    /* Two factors and not their product, which may be too small to be exact. */
+    const __m512 inverse = _mm512_div_ps(_mm512_set1_ps(1.0f), total[0]);
+    const __m512 factor = _mm512_set1_ps(view->factor);
     for (int64_t k = 0; k < view->K; k += LANES) {
         __m512 tile[16];
 #pragma GCC unroll 16
         for (int i = 0; i < 16; i++)
             tile[i] = i < view->K - k
-                          ? _mm512_mul_ps(_mm512_loadu_ps(g->values + (k + i) * LANES), factor)
+                          ? _mm512_mul_ps(_mm512_loadu_ps(g->values + (k + i) * LANES), inverse)
                           : _mm512_setzero_ps();
         transpose_16x16(tile);
 #pragma GCC unroll 16
         for (int r = 0; r < 16; r++)
             if (r < queries)
                 _mm512_mask_storeu_ps(view->out + (t + r) * view->out_t + k,
-                                      first_lanes(view->K - k), tile[r]);
+                                      first_lanes(view->K - k), _mm512_mul_ps(tile[r], factor));
     }
     const __mmask16 nothing =
         _mm512_cmp_ps_mask(g->largest, _mm512_set1_ps(-FLT_MAX), _CMP_LE_OQ) &

@@ -53,28 +53,31 @@ INLINE256 void add_values(float *values, const head_view *view, const float *wei
         store_first(values + k + i * LANES, view->K - k - i * LANES, sum[i]);
 }
 
-/* row[s] = exp(row[s] - largest) * factor, over S. */
-INLINE256 void scores_to_weights(float *row, int64_t S, float largest, float factor)
+/* row[s] = exp(row[s] - largest) * inverse * factor, over S. */
+INLINE256 void scores_to_weights(float *row, int64_t S, float largest, float inverse,
+                                 float factor)
 {
     for (int64_t s = 0; s < S; s += LANES) {
         const __m256 score = load_first(row + s, S - s);
         const __m256 weight = exp_f32x8(_mm256_sub_ps(score, _mm256_set1_ps(largest)));
-        store_first(row + s, S - s, _mm256_mul_ps(weight, _mm256_set1_ps(factor)));
+        const __m256 share = _mm256_mul_ps(weight, _mm256_set1_ps(inverse));
+        store_first(row + s, S - s, _mm256_mul_ps(share, _mm256_set1_ps(factor)));
     }
 }
 
 PYXGLM_TARGET_AVX2 void pyxglm_attend_evenly_avx2(const head_view *view, int64_t t)
 {
-    const float share = view->S ? 1.0f / (float)view->S * view->factor : 0.0f;
+    const float share = view->S ? 1.0f / (float)view->S : 0.0f;
     float *out = view->out + t * view->out_t;
     for (int64_t k = 0; k < view->K; k += LANES) {
         __m256 sum = _mm256_setzero_ps();
         for (int64_t s = 0; s < view->S; s++)
             sum = _mm256_add_ps(sum, load_first(view->v + s * view->v_s + k, view->K - k));
-        store_first(out + k, view->K - k, _mm256_mul_ps(sum, _mm256_set1_ps(share)));
+        const __m256 mean = _mm256_mul_ps(sum, _mm256_set1_ps(share));
+        store_first(out + k, view->K - k, _mm256_mul_ps(mean, _mm256_set1_ps(view->factor)));
     }
     for (int64_t s = 0; view->weights && s < view->S; s++)
-        view->weights[t * view->S + s] = share;
+        view->weights[t * view->S + s] = share * view->factor;
 }
 
 PYXGLM_TARGET_AVX2 void pyxglm_attend_one_avx2(const head_view *view, sight own, int64_t t,
@@ -127,11 +130,13 @@ PYXGLM_TARGET_AVX2 void pyxglm_attend_one_avx2(const head_view *view, sight own,
         pyxglm_attend_evenly_avx2(view, t);
         return;
     }
-    const float factor = 1.0f / total * view->factor;
+    const float inverse = 1.0f / total; /* apart from the factor: see finish() of the tile */
     float *out = view->out + t * view->out_t;
-    for (int64_t k = 0; k < K; k += LANES)
-        store_first(out + k, K - k,
-                    _mm256_mul_ps(load_first(values + k, K - k), _mm256_set1_ps(factor)));
+    for (int64_t k = 0; k < K; k += LANES) {
+        const __m256 mean =
+            _mm256_mul_ps(load_first(values + k, K - k), _mm256_set1_ps(inverse));
+        store_first(out + k, K - k, _mm256_mul_ps(mean, _mm256_set1_ps(view->factor)));
+    }
     if (weights)
-        scores_to_weights(weights, S, largest, factor);
+        scores_to_weights(weights, S, largest, inverse, view->factor);
 }

@@ -64,30 +64,33 @@ INLINE512 void add_values(float *values, const head_view *view, const float *wei
     }
 }
 
-/* row[s] = exp(row[s] - largest) * factor, over S. */
-INLINE512 void scores_to_weights(float *row, int64_t S, float largest, float factor)
+/* row[s] = exp(row[s] - largest) * inverse * factor, over S. */
+INLINE512 void scores_to_weights(float *row, int64_t S, float largest, float inverse,
+                                 float factor)
 {
     for (int64_t s = 0; s < S; s += LANES) {
         const __mmask16 mask = first_lanes(S - s);
         const __m512 score = _mm512_maskz_loadu_ps(mask, row + s);
         const __m512 weight = exp_f32x16(_mm512_sub_ps(score, _mm512_set1_ps(largest)));
-        _mm512_mask_storeu_ps(row + s, mask, _mm512_mul_ps(weight, _mm512_set1_ps(factor)));
+        const __m512 share = _mm512_mul_ps(weight, _mm512_set1_ps(inverse));
+        _mm512_mask_storeu_ps(row + s, mask, _mm512_mul_ps(share, _mm512_set1_ps(factor)));
     }
 }
 
 PYXGLM_TARGET_AVX512 void pyxglm_attend_evenly_avx512(const head_view *view, int64_t t)
 {
-    const float share = view->S ? 1.0f / (float)view->S * view->factor : 0.0f;
+    const float share = view->S ? 1.0f / (float)view->S : 0.0f;
     float *out = view->out + t * view->out_t;
     for (int64_t k = 0; k < view->K; k += LANES) {
         const __mmask16 mask = first_lanes(view->K - k);
         __m512 sum = _mm512_setzero_ps();
         for (int64_t s = 0; s < view->S; s++)
             sum = _mm512_add_ps(sum, _mm512_maskz_loadu_ps(mask, view->v + s * view->v_s + k));
-        _mm512_mask_storeu_ps(out + k, mask, _mm512_mul_ps(sum, _mm512_set1_ps(share)));
+        const __m512 mean = _mm512_mul_ps(sum, _mm512_set1_ps(share));
+        _mm512_mask_storeu_ps(out + k, mask, _mm512_mul_ps(mean, _mm512_set1_ps(view->factor)));
     }
     for (int64_t s = 0; view->weights && s < view->S; s++)
-        view->weights[t * view->S + s] = share;
+        view->weights[t * view->S + s] = share * view->factor;
 }
 
 PYXGLM_TARGET_AVX512 void pyxglm_attend_one_avx512(const head_view *view, sight own, int64_t t,
@@ -139,14 +142,14 @@ PYXGLM_TARGET_AVX512 void pyxglm_attend_one_avx512(const head_view *view, sight 
         pyxglm_attend_evenly_avx512(view, t);
         return;
     }
-    const float factor = 1.0f / total * view->factor;
+    const float inverse = 1.0f / total; /* apart from the factor: see finish() of the tile */
     float *out = view->out + t * view->out_t;
     for (int64_t k = 0; k < K; k += LANES) {
         const __mmask16 mask = first_lanes(K - k);
-        _mm512_mask_storeu_ps(out + k, mask,
-                              _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, values + k),
-                                            _mm512_set1_ps(factor)));
+        const __m512 mean = _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, values + k),
+                                          _mm512_set1_ps(inverse));
+        _mm512_mask_storeu_ps(out + k, mask, _mm512_mul_ps(mean, _mm512_set1_ps(view->factor)));
     }
     if (weights)
-        scores_to_weights(weights, S, largest, factor);
+        scores_to_weights(weights, S, largest, inverse, view->factor);
 }
