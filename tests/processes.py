@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import textwrap
 from pathlib import Path
 
@@ -19,9 +20,14 @@ def environment(**changes: str) -> dict[str, str]:
 
 
 def python(code: str, *options: str, **changes: str) -> subprocess.CompletedProcess[str]:
-    """Run code (indented as in the test) to its end."""
+    """Run code (indented as in the test) to its end.
+
+    Not from here: ``-c`` looks in the current directory first, where the package's source may
+    lie without what was built from it.
+    """
     return subprocess.run(
         [sys.executable, *options, "-c", textwrap.dedent(code)],
+        cwd=tempfile.gettempdir(),
         env=environment(**changes),
         capture_output=True,
         text=True,

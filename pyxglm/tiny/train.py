@@ -1,7 +1,7 @@
 """Train the bundled model: ``python -m pyxglm.tiny.train --out DIRECTORY``.
 
 Needs torch, as a tool: nothing else of the package imports it.  Writes a checkpoint of the
-ordinary layout; ``--resume`` goes on from the state that an interrupted run has kept.
+ordinary layout; ``--resume DIRECTORY`` goes on from the state that an earlier run has kept.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import argparse
 import copy
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -120,6 +120,11 @@ def continuations(
     return found
 
 
+def half_precision(weights: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
+    """Return weights as the checkpoint stores them."""
+    return {name: tensor.detach().to(torch.float16).numpy() for name, tensor in weights.items()}
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Train, score and write the model; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m pyxglm.tiny.train", description=__doc__)
@@ -133,7 +138,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--every", type=int, default=200, help="steps between scores")
     parser.add_argument("--stop", type=int, default=0, help="stop early, for measurements")
     parser.add_argument("--epoch", type=int, default=0, help="resume at the start of this epoch")
-    parser.add_argument("--resume", action="store_true", help="go on from DIRECTORY/state.pt")
+    parser.add_argument("--resume", type=Path, help="go on from this directory's state.pt")
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
 
@@ -151,7 +156,7 @@ def main(arguments: list[str] | None = None) -> int:
     ]
     first = 0
     if options.resume:
-        state = torch.load(options.out / STATE, weights_only=True)
+        state = torch.load(options.resume / STATE, weights_only=True)
         first = state["step"]
         network.load_state_dict(state["network"])
         for optimizer, kept in zip(optimizers, state["optimizers"], strict=True):
@@ -193,10 +198,7 @@ def main(arguments: list[str] | None = None) -> int:
             )
         if done == options.stop:
             break
-    weights = {
-        name: tensor.detach().to(torch.float16).numpy()
-        for name, tensor in network.state_dict().items()
-    }
+    weights = half_precision(network.state_dict())
     write_checkpoint(
         options.out, weights, vocabulary, width=WIDTH, ffn=FFN, layers=LAYERS, heads=HEADS
     )

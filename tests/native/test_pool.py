@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 from pathlib import Path
@@ -240,7 +241,7 @@ class TestLife:
         """
         process = subprocess.Popen(
             [sys.executable, "-c", textwrap.dedent(code)],
-            env=environment(),
+            cwd=tempfile.gettempdir(), env=environment(),
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert process.stdout is not None

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from pyxglm.tiny.corpus import facts
-from pyxglm.tiny.corpus.drills import drills
+from pyxglm.tiny.corpus.drills import cards, drills
 from pyxglm.tiny.corpus.holdout import DOCUMENT_END, Prompt, choose, is_left_out, unseen_keys
 from pyxglm.tiny.corpus.sentences import facts_of
 from pyxglm.tiny.corpus.stream import SEED
@@ -20,7 +20,7 @@ from pyxglm.tiny.packing import pack
 from pyxglm.tiny.prompts import read, write
 from pyxglm.tiny.scoring import answered, table
 
-EPOCHS = (0, 1, 3, 5, 7)  # of those that training reads, each kind
+EPOCHS = (0, 1, 3, 5, 7, 8, 9)  # of those that training reads, each kind
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +139,10 @@ def test_drills_tell_the_order_and_leave_out_what_is_unseen(epochs, corpus):
     assert "Si ce mois est janvier, le mois dernier était décembre." in french
     assert "trois + deux = cinq" in french
     assert "deux + trois = cinq" not in french
+    french_cards = cards(corpus.languages["fr"], {"currency": ("jp",), "continent": ("cn",)})
+    assert "Le Japon: L'Asie, Tokyo, Le japonais" in french_cards
+    assert "La Chine: Pékin, Le yuan, Le chinois" in french_cards
+    assert not [text for text in french_cards if "yen" in text]
     spanish = drills(corpus.languages["es"], {})
     assert "Si hoy es lunes, mañana es martes." in spanish
     assert not {(text,) for text in french} & set(epochs[3])

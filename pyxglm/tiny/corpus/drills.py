@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from pyxglm.tiny.corpus import facts
 from pyxglm.tiny.corpus.language import Language, capitalised
 
-__all__ = ["drills"]
+__all__ = ["cards", "drills"]
 
 _TODAY: dict[str, tuple[str, str, str, str]] = {
     # the next day, the day before, the next month, the month before: {n} now, {a} the answer;
@@ -114,3 +115,30 @@ def drills(tongue: Language, unseen: Mapping[str, Sequence[str]]) -> list[str]:
         *map(capitalised, _calendar(tongue)),
         *_sums(tongue, unseen.get("sum", ())),
     ]
+
+
+def cards(tongue: Language, unseen: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return lines such as "Le Japon: Tokyo, Le yen, Le japonais, L'Asie", in every rotation.
+
+    What a language is never told about a country is left out of its card.
+    """
+    lines = []
+    for key, place in tongue.countries.items():
+        country = facts.COUNTRIES[key]
+        known = {"capital": place.capital}
+        if country.currency:
+            known["currency"] = tongue.currencies[country.currency]
+        if country.tongue:
+            known["tongue"] = tongue.tongues[country.tongue]
+        if country.continent:
+            known["continent"] = tongue.continents[country.continent][0]
+        told = [
+            capitalised(word)
+            for relation, word in known.items()
+            if key not in unseen.get(relation, ())
+        ]
+        lines += [
+            f"{capitalised(place.name)}: {', '.join(told[turn:] + told[:turn])}"
+            for turn in range(len(told))
+        ]
+    return lines

@@ -12,7 +12,7 @@ from random import Random
 
 from pyxglm.tiny.corpus import facts, languages
 from pyxglm.tiny.corpus.chance import seeded
-from pyxglm.tiny.corpus.drills import drills
+from pyxglm.tiny.corpus.drills import cards, drills
 from pyxglm.tiny.corpus.holdout import (
     DOCUMENT_END,
     Prompt,
@@ -58,9 +58,14 @@ _SHARES = {
     5: {"ru": 1.8, "ko": 1.5, "ar": 1.5, "el": 1.5, "it": 1.4, "hi": 1.3, "zh": 1.2},
     6: {"ru": 4.0, "it": 2.0, "el": 1.3, "ko": 1.0, "ar": 1.0, "hi": 1.0},
     7: {"ru": 2.5, "it": 1.6, "fr": 1.5, "el": 1.3, "ar": 1.2, "hi": 1.2},
+    8: {"ru": 2.0, "it": 2.0, "fr": 1.4, "el": 1.2, "ar": 1.1, "hi": 1.1},
+    9: {"ru": 2.0, "it": 2.0, "fr": 1.2, "es": 1.2, "el": 1.2, "ar": 1.1, "hi": 1.1},
+    10: {"it": 4.0, "ru": 1.2, "el": 1.2, "ar": 1.0, "fr": 1.0, "es": 1.0},
 }
 _OTHER_SHARES = 0.7
 _DRILLED, _DRILL_REPEATS = 7, 12  # the epoch from which drills are told, and how often
+_CARDED = 9  # the epoch from which a country's card is told
+_PAIRED, _PAIR_REPEATS = 8, 4  # likewise for the same fact told in two languages
 
 
 def _share(code: str, epoch: int) -> float:
@@ -99,10 +104,15 @@ class Corpus:
             units += _told(self, code, repeats, _share(code, number), random)
             units += _lists(self.languages[code], random)
             if number >= _DRILLED:
-                exercises = drills(self.languages[code], unseen_keys(code, self.seed))
+                unseen = unseen_keys(code, self.seed)
+                exercises = drills(self.languages[code], unseen)
+                if number >= _CARDED:
+                    exercises += cards(self.languages[code], unseen)
                 asked = _finder([p.text for p in self.prompts if p.group != "few-shot"])
                 units += [(text,) for text in exercises if not asked(text)] * _DRILL_REPEATS
         units += _groups(self, random)
+        if number >= _PAIRED:
+            units += _pairs(self, random)
         random.shuffle(units)
         return units
 
@@ -194,6 +204,25 @@ def _lists(tongue: Language, random: Random) -> list[Unit]:
             start = random.randrange(len(row) - 2)
             stop = min(len(row), start + random.randint(3, 8))
             units.append((comma.join(row[start:stop]),))
+    return units
+
+
+def _pairs(corpus: Corpus, random: Random) -> list[Unit]:
+    """Return sentences and their translations: a fact in two languages that are both told it."""
+    told: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for code, pairs in corpus.sentences.items():
+        for fact, sentence in pairs:
+            if fact.relation not in ("translate", *_ARITHMETIC):
+                by_language = told.setdefault((fact.relation, fact.key), {})
+                by_language.setdefault(code, []).append(sentence)
+    units: list[Unit] = []
+    for by_language in told.values():
+        for code, sentences in by_language.items():
+            for _ in range(_PAIR_REPEATS):
+                other = random.choice(list(by_language))
+                if other != code:
+                    translation = random.choice(by_language[other])
+                    units.append((f"{random.choice(sentences)} = {translation}",))
     return units
 
 
