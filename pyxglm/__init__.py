@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from pyxglm.generation import stream as stream
     from pyxglm.modeling import XGLMForCausalLM as XGLMForCausalLM
     from pyxglm.modeling import XGLMModel as XGLMModel
+    from pyxglm.ops.native_library import get_num_threads as get_num_threads
+    from pyxglm.ops.native_library import set_num_threads as set_num_threads
+    from pyxglm.ops.native_library import use_isa as use_isa
     from pyxglm.pretrained import XGLMPreTrainedModel as XGLMPreTrainedModel
     from pyxglm.tokenization import AddedToken as AddedToken
     from pyxglm.tokenization import BatchEncoding as BatchEncoding
@@ -40,7 +43,10 @@ _HOMES = {
     "XGLMTokenizer": "pyxglm.tokenization",
     "bfloat16": "pyxglm.dtypes",
     "generate": "pyxglm.generation",
+    "get_num_threads": "pyxglm.ops.native_library",
+    "set_num_threads": "pyxglm.ops.native_library",
     "stream": "pyxglm.generation",
+    "use_isa": "pyxglm.ops.native_library",
 }
 
 __all__ = ["__version__", *sorted(_HOMES)]  # names from the table above

@@ -9,7 +9,8 @@ import numpy as np
 
 from pyxglm.dtypes import Array, convert
 from pyxglm.inputs import as_numbers, token_ids
-from pyxglm.ops.reference import linear, widen
+from pyxglm.ops import reference
+from pyxglm.ops.reference import widen
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,11 +33,14 @@ class Head:
 
     weight: Array
     dtype: Any = np.float32
+    ops: Any = reference  # the operations of a backend
 
     def __call__(self, hidden_BTD: Any) -> Array:
         """Return the logits (B, T, V) of hidden states (B, T, D)."""
+        hidden_BTD = as_numbers("hidden_BTD", hidden_BTD, self.dtype)
         with np.errstate(all="ignore"):
-            return linear(as_numbers("hidden_BTD", hidden_BTD, self.dtype), self.weight)
+            logits_BTV: Array = self.ops.linear(hidden_BTD, self.weight)
+        return logits_BTV
 
 
 def embedding_matrix(name: str, value: Any, width: int) -> Array:

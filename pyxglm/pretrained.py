@@ -17,7 +17,7 @@ import numpy as np
 from pyxglm.config import XGLMConfig
 from pyxglm.dtypes import DTYPES, Array, as_dtype, convert, dtype_name
 from pyxglm.initialization import random_weights
-from pyxglm.ops import backend_module
+from pyxglm.ops import backend_module, backend_name
 from pyxglm.parameters import EMBEDDING, HEAD, Parameters, fitting
 from pyxglm.positions import PositionTable
 from pyxglm.pruning import prune
@@ -42,7 +42,8 @@ class XGLMPreTrainedModel(VocabularyMixin):
         ``"float32"`` or ``"float64"``: dtype of arithmetic, activations, cache
         and outputs.
     backend
-        Name of the operations' backend; None for the default.
+        ``"c"`` or ``"numpy"``; None for the best that there is, see
+        `pyxglm.ops.backend_name`.
 
     Raises
     ------
@@ -75,11 +76,11 @@ class XGLMPreTrainedModel(VocabularyMixin):
             raise ValueError(f"compute is {compute!r}, expected 'float32' or 'float64'")
         self.config = copy.deepcopy(config)
         self.compute = compute
-        self.backend = backend
+        self.backend = backend_name(backend, compute)
         self.training = False
         self._headed = not self._bare
         self.name_or_path = ""
-        self._ops = backend_module(backend)
+        self._ops = backend_module(self.backend)
         self._positions = PositionTable(self.config)
 
     # ------------------------------------------------------------------ from and to disk

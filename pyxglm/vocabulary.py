@@ -18,6 +18,7 @@ class VocabularyMixin:
 
     config: XGLMConfig
     compute: str
+    _ops: Any
     _bare: ClassVar[bool]
     _parameters: Parameters
     _headed: bool  # whether the parameters are those of a model with a head
@@ -41,7 +42,7 @@ class VocabularyMixin:
         if self._bare:
             return None
         weight = self._parameters.get(HEAD, self._parameters[EMBEDDING])
-        return Head(weight, np.dtype(self.compute))
+        return Head(weight, np.dtype(self.compute), self._ops)
 
     def set_output_embeddings(self, new_embeddings: Any) -> None:
         """Replace the head by an array (V, D) or a `Head`.

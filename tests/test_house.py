@@ -43,7 +43,8 @@ def modules():
     """Every module of the package that can be imported without a tool."""
     found = [pyxglm.__name__]
     found += [info.name for info in pkgutil.walk_packages(pyxglm.__path__, "pyxglm.")]
-    return [name for name in found if not TOOLS & imported(source(name))]
+    python = [name for name in found if source(name).exists()]  # and not the C extension
+    return [name for name in python if not TOOLS & imported(source(name))]
 
 
 def source(module: str) -> Path:

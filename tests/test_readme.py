@@ -8,10 +8,12 @@ import re
 import shlex
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
+import pyxglm
 from pyxglm.cli import HELP
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -24,10 +26,17 @@ def blocks(language: str) -> list[str]:
 
 
 def run(command: list[str]) -> str:
-    """Run a command as a reader would, with the package of this checkout."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8", "COLUMNS": "80"}
+    """Run a command as a reader would, with the package that is being tested."""
+    place = str(Path(pyxglm.__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": place, "LC_ALL": "C.UTF-8", "COLUMNS": "80"}
     result = subprocess.run(
-        command, env=environment, capture_output=True, text=True, check=True, encoding="utf-8"
+        command,
+        cwd=tempfile.gettempdir(),
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        encoding="utf-8",
     )
     assert result.stderr == ""
     return result.stdout

@@ -1,9 +1,10 @@
-"""The command line: ``pyxglm generate``, ``pyxglm tokenize``, ``pyxglm info``.
+"""The command line: ``pyxglm generate``, ``tokenize``, ``info``, ``check``.
 
 One small module a verb; `arguments` and `terminal` hold what they share. Text
 goes to standard output, everything else to standard error. Exit codes: 0 done,
-1 the output could not be written, 2 bad usage or a bad file (one line says
-which), 130 interrupted, 141 the reader of the output went away.
+1 the output could not be written or `check` found a kernel wrong, 2 bad usage
+or a bad file (one line says which), 130 interrupted, 141 the reader of the
+output went away.
 
 Nothing heavy is imported before the arguments are known to be good.
 """
@@ -24,6 +25,7 @@ VERBS = {
     "generate": "continue a text",
     "tokenize": "show a text's tokens, or the text of token ids",
     "info": "describe a model: configuration, size, files, memory",
+    "check": "verify the C kernels, and time them",
 }
 
 HELP = """\
@@ -35,6 +37,7 @@ commands:
   generate    {generate}
   tokenize    {tokenize}
   info        {info}
+  check       {check}
 
 options:
   -h, --help  show this text; after a command, its own
@@ -61,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     output = Output()
     try:
         with warnings_as_lines():
-            run(list(sys.argv[1:] if arguments is None else arguments), output)
+            code = run(list(sys.argv[1:] if arguments is None else arguments), output)
             output.flush()
     except KeyboardInterrupt:
         output.end_line()
@@ -85,11 +88,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         output.end_line()
         say(f"not enough memory: {explain(error)}")
         return 2
-    return 0
+    return code
 
 
-def run(arguments: list[str], output: Output) -> None:
-    """Do what the arguments ask for."""
+def run(arguments: list[str], output: Output) -> int:
+    """Do what the arguments ask for, and return the exit code."""
     if not arguments:
         raise UsageError(f"expected a command: {', '.join(VERBS)} (see pyxglm --help)")
     verb, *rest = arguments
@@ -98,13 +101,15 @@ def run(arguments: list[str], output: Output) -> None:
     elif verb == "--version":
         output.write(f"pyxglm {__version__}\n")
     elif verb in VERBS:
-        importlib.import_module(f"pyxglm.cli.{verb}").run(rest, output)
+        code: int | None = importlib.import_module(f"pyxglm.cli.{verb}").run(rest, output)
+        return code or 0
     elif verb.startswith("-"):
         raise UsageError(f"there is no option {verb!a} before a command (see pyxglm --help)")
     else:
         near = difflib.get_close_matches(verb, VERBS, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"expected {', '.join(VERBS)}"
         raise UsageError(f"there is no command {shortened(verb)}, {hint} (see pyxglm --help)")
+    return 0
 
 
 def shortened(text: str) -> str:

@@ -73,7 +73,7 @@ def described(name: Any, place: dict[str, Any]) -> dict[str, Any]:
     from pyxglm import XGLMConfig, checkpoint
     from pyxglm.cli.memory import memory_needed
     from pyxglm.dtypes import dtype_name
-    from pyxglm.ops import available_backends
+    from pyxglm.ops import available_backends, backend_name
 
     directory = checkpoint.locate(name, **place)
     config = XGLMConfig.from_pretrained(directory)
@@ -87,6 +87,7 @@ def described(name: Any, place: dict[str, Any]) -> dict[str, Any]:
         "pyxglm": __version__,
         "numpy": np.__version__,
         "backends": list(available_backends()),
+        "kernels": kernels() if "c" in available_backends() else None,
         "model": str(name),
         "directory": str(directory),
         "config": config.to_dict(),
@@ -94,7 +95,19 @@ def described(name: Any, place: dict[str, Any]) -> dict[str, Any]:
         "parameters_by_dtype": dict(stored),
         "unexpected_tensors": list(found.unexpected),
         "files": [{"name": path.name, "bytes": path.stat().st_size} for path in files],
-        "memory": memory_needed(config, found.weights.values())._asdict(),
+        "memory": memory_needed(config, found.weights.values(), backend_name())._asdict(),
+    }
+
+
+def kernels() -> dict[str, Any]:
+    """Return what the C library has here, and which instruction set serves each operation."""
+    from pyxglm.ops import native_library as library
+
+    return {
+        "isa": library.isa(),
+        "available": list(library.available_isas()),
+        "threads": library.get_num_threads(),
+        "serving": library.serving_isas(),
     }
 
 
@@ -119,6 +132,14 @@ def lines(facts: dict[str, Any]) -> Iterable[tuple[str, str]]:
     yield "", f"{size(memory['working_128'])} to work in, for a prompt of 128 tokens"
     yield "", f"{size(memory['working_full'])} to work in, for a prompt of {positions:,} tokens"
     yield "backends", ", ".join(facts["backends"])
+    if facts["kernels"] is not None:
+        found = facts["kernels"]
+        yield "threads", str(found["threads"])
+        yield "kernels", f"{found['isa']} (available: {', '.join(found['available'])})"
+        for isa in reversed(found["available"]):
+            served = [name for name, server in found["serving"].items() if server == isa]
+            if served:
+                yield "", f"{isa:<8}{' '.join(served)}"
     yield "versions", f"pyxglm {facts['pyxglm']}, numpy {facts['numpy']}"
 
 

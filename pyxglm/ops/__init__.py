@@ -1,45 +1,59 @@
 """The operations that the decoder is written over, one module a backend.
 
-`reference` is NumPy and defines what every operation computes. Another
-backend is a module with the same functions and the same signatures.
+`reference` is NumPy and defines what every operation computes. `native` has the
+same functions with the same signatures on the C kernels of `csrc`.
 """
 
 from __future__ import annotations
 
 import os
+from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 
-#: Backends by name; each names the module that holds its operations.
-BACKENDS = {"numpy": "pyxglm.ops.reference"}
+#: Backends by name, best first; each names the module that holds its operations.
+BACKENDS = {"c": "pyxglm.ops.native", "numpy": "pyxglm.ops.reference"}
 
 
 def available_backends() -> tuple[str, ...]:
-    """Return the names of the backends that can be used here, the default first."""
-    return tuple(BACKENDS)
+    """Return the names of the backends that can be used here, the default first.
+
+    ``"c"`` is one of them if the package was installed with its C kernels.
+    """
+    built = find_spec("pyxglm.ops._kernels") is not None
+    return tuple(name for name in BACKENDS if built or name != "c")
 
 
-def backend_module(name: str | None = None) -> ModuleType:
-    """Return the operations of a backend.
+def backend_name(name: str | None = None, compute: str = "float32") -> str:
+    """Return the name of the backend to compute with.
 
     Parameters
     ----------
     name
-        A name from `available_backends`; None means the environment variable
-        ``PYXGLM_BACKEND`` if it is set, else the first available.
+        A name from `available_backends`; None means the default: what the
+        environment variable ``PYXGLM_BACKEND`` says, else the first available.
+    compute
+        Dtype of the arithmetic. Only ``"numpy"`` computes in float64, so that
+        is the default for it, whatever the variable says.
 
     Raises
     ------
     ValueError
-        If there is no such backend; the message lists the choices.
+        If there is no such backend, or it does not compute in that dtype; the
+        message lists the choices.
     """
-    import importlib
+    choices = available_backends()
+    wanted = os.environ.get("PYXGLM_BACKEND") or None if name is None else name
+    if wanted is not None and wanted not in choices:
+        source = "PYXGLM_BACKEND" if name is None else "backend"
+        raise ValueError(f"{source} is {wanted!r}, expected one of: {', '.join(choices)}")
+    if compute != "float32":
+        if name == "c":
+            raise ValueError(f"compute is {compute!r}, expected 'float32' for backend 'c'")
+        return "numpy"
+    return wanted or choices[0]
 
-    source = "backend"
-    if name is None and os.environ.get("PYXGLM_BACKEND"):
-        name, source = os.environ["PYXGLM_BACKEND"], "PYXGLM_BACKEND"
-    if name is None:
-        name = available_backends()[0]
-    if name not in BACKENDS:
-        choices = ", ".join(available_backends())
-        raise ValueError(f"{source} is {name!r}, expected one of: {choices}")
-    return importlib.import_module(BACKENDS[name])
+
+def backend_module(name: str) -> ModuleType:
+    """Return the operations of a backend that `backend_name` has named."""
+    return import_module(BACKENDS[name])

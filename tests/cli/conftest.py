@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,11 +15,13 @@ from types import SimpleNamespace
 import pytest
 import sentencepiece
 
+import pyxglm
 from pyxglm import XGLMConfig, XGLMForCausalLM
 from pyxglm.cli import main
 from pyxglm.generation import GenerationConfig
 
-ROOT = Path(__file__).resolve().parents[2]
+#: Where the package that is being tested lies.
+PLACE = Path(pyxglm.__file__).parents[1]
 SENTENCES = [
     "the cat sat on the mat and looked at the moon",
     "la capitale du Japon est Tokyo, n'est-ce pas ?",
@@ -91,6 +94,7 @@ def process():
             command = ["sh", "-c", f'exec "$@" {redirect}', "sh", *command]
         return subprocess.run(
             command,
+            cwd=tempfile.gettempdir(),  # not where the source may lie, without what was built
             env=child_environment(environment),
             capture_output=True,
             text=text,
@@ -110,7 +114,9 @@ def started():
     def start(*words) -> subprocess.Popen:
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         command = [sys.executable, "-m", "pyxglm", *words]
-        process = subprocess.Popen(command, env=child_environment(), **pipes)
+        process = subprocess.Popen(
+            command, cwd=tempfile.gettempdir(), env=child_environment(), **pipes
+        )
         watchdog = threading.Timer(60, process.kill)  # or reading from it could last for ever
         watchdog.start()
         running.append((process, watchdog))
@@ -124,7 +130,7 @@ def started():
 
 
 def child_environment(changes=()) -> dict[str, str]:
-    """The environment of a child that runs the package from here."""
+    """The environment of a child that runs the package which is being tested."""
     unwanted = ("PYTHONIOENCODING", "PYTHONUTF8", "LC_ALL", "LC_CTYPE")
     kept = {key: value for key, value in os.environ.items() if key not in unwanted}
-    return {**kept, "LC_ALL": "C.UTF-8", "PYTHONPATH": str(ROOT), **dict(changes)}
+    return {**kept, "LC_ALL": "C.UTF-8", "PYTHONPATH": str(PLACE), **dict(changes)}

@@ -11,6 +11,7 @@ import pytest
 from pyxglm import KVCache, XGLMConfig, XGLMForCausalLM, XGLMTokenizer
 from pyxglm.cli.memory import working
 from pyxglm.generation import generate
+from pyxglm.ops import native_buffers
 
 PROMPT = "la capitale du Japon"
 
@@ -187,6 +188,8 @@ class TestInfo:
         ]
         assert facts["config"]["d_model"] == 32
         assert facts["backends"][-1] == "numpy"
+        assert facts["kernels"]["isa"] == facts["kernels"]["available"][-1]
+        assert facts["kernels"]["serving"]["linear_f16"] == facts["kernels"]["isa"]
         assert facts["unexpected_tensors"] == []
 
     def test_text(self, pyxglm, checkpoint, opened):
@@ -197,6 +200,8 @@ class TestInfo:
         assert "\n            ffn_dim                  48\n" in result.out
         assert "\nmemory      " in result.out
         assert " cache for a text of 2,048 tokens\n" in result.out
+        assert "\nkernels     " in result.out
+        assert " linear_f16 " in result.out
         assert all(line[:12].strip() or line.startswith(" ") for line in result.out.splitlines())
 
     @pytest.mark.parametrize(
@@ -206,14 +211,18 @@ class TestInfo:
             {"d_model": 64, "ffn_dim": 64, "attention_heads": 16},
             {"d_model": 256, "ffn_dim": 512, "attention_heads": 2, "activation_function": "relu"},
             {"d_model": 64, "ffn_dim": 2048, "attention_heads": 2, "activation_function": "silu"},
+            {"d_model": 64, "ffn_dim": 2048, "attention_heads": 2, "activation_function": "mish"},
         ],
     )
-    def test_the_working_memory_is_about_what_it_says(self, sizes):
+    @pytest.mark.parametrize("backend", ["c", "numpy"])
+    def test_the_working_memory_is_about_what_it_says(self, sizes, backend):
         T = 512
         config = XGLMConfig(vocab_size=500, num_layers=2, max_position_embeddings=T, **sizes)
-        model = XGLMForCausalLM(config, dtype="float16")
+        model = XGLMForCausalLM(config, dtype="float16", backend=backend)
         ids = np.random.default_rng(0).integers(3, 500, (1, T))
         cache = KVCache(config.num_layers, T)
+        model(ids, logits_to_keep=1)  # computes the position table
+        native_buffers.release()
         tracemalloc.start()
         try:
             model(ids, past_key_values=cache, logits_to_keep=1)
@@ -221,4 +230,5 @@ class TestInfo:
         finally:
             tracemalloc.stop()
         peak -= 2 * config.num_layers * config.d_model * 4 * T
-        assert 0.5 * working(config, T) < peak < 1.1 * working(config, T)
+        expected = working(config, T, backend)
+        assert 0.5 * expected < peak < 1.1 * expected

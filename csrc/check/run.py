@@ -1,0 +1,130 @@
+"""Build the standalone checker in several ways, and run it on fresh cases.
+
+    python csrc/check/run.py                     every way that this machine has
+    python csrc/check/run.py plain thread        these ways only
+    python csrc/check/run.py --cases 10 address  more cases
+
+    plain      as the extension is built
+    address    address and undefined-behaviour sanitizers: the first wrong byte
+    thread     thread sanitizer: the worker pool, and several callers at once
+    aarch64    cross-compiled, under qemu-aarch64 -cpu max
+    python     the extension with the address sanitizer, under `pyxglm check`
+
+A way that this machine lacks the tools for is an error if it is named, and
+otherwise one line that says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from build_ext import FLAGS, LIBRARIES, sources, write_binding  # noqa: E402  # found by the line above
+
+CROSS = "aarch64-linux-gnu"
+
+CC = os.environ.get("CC", "gcc")
+ADDRESS = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+
+#: Compiler, its flags, the machine, and the command that runs the result.
+WAYS: dict[str, tuple[str, list[str], str | None, list[str]]] = {
+    "plain": (CC, [], None, []),
+    "address": (CC, ADDRESS, None, []),
+    "thread": (CC, ["-O1", "-g", "-fsanitize=thread"], None, []),
+    "aarch64": (
+        f"{CROSS}-gcc", [], "aarch64", ["qemu-aarch64", "-cpu", "max", "-L", f"/usr/{CROSS}"]
+    ),
+    "python": (CC, ADDRESS, None, []),
+}  # fmt: skip
+
+
+def missing_tool(way: str) -> str | None:
+    """Return the first program that a way needs and this machine lacks."""
+    compiler, _, _, runner = WAYS[way]
+    return next((tool for tool in (compiler, *runner[:1]) if shutil.which(tool) is None), None)
+
+
+def build(way: str, folder: Path) -> Path:
+    """Compile the library and the driver; return the program."""
+    compiler, flags, machine, _ = WAYS[way]
+    program = folder / way
+    files = [*sources(machine), *sorted(str(p) for p in (ROOT / "csrc/check").glob("*.c"))]
+    links = [f"-l{library}" for library in LIBRARIES]
+    command = [compiler, *FLAGS, "-Werror", *flags, "-Icsrc", *files, *links, "-o", str(program)]
+    subprocess.run(command, cwd=ROOT, check=True)
+    return program
+
+
+def run_driver(way: str, folder: Path) -> int:
+    """Run the driver, built in one way, on the cases in a folder; return its exit code."""
+    cases = sorted(str(path) for path in folder.glob("*.case"))
+    command = [*WAYS[way][3], str(build(way, folder)), *cases]
+    return subprocess.run(command, check=False).returncode
+
+
+def run_python(folder: Path, cases: str, seed: str) -> int:
+    """Run `pyxglm check` on an extension with the address sanitizer; return its exit code."""
+    compiler, flags, _, _ = WAYS["python"]
+    package = folder / "pyxglm"
+    shutil.copytree(ROOT / "pyxglm", package, ignore=shutil.ignore_patterns("*.so", "tiny"))
+    binding = folder / "_kernels.c"
+    write_binding(binding)
+    headers = sysconfig.get_paths()["include"]
+    command = [compiler, *FLAGS, *flags, "-shared", "-fPIC", "-Icsrc", f"-I{headers}"]
+    command += ["-DPy_LIMITED_API=0x030a0000", str(binding), *sources()]
+    command += [f"-l{library}" for library in LIBRARIES]
+    subprocess.run([*command, "-o", str(package / "ops/_kernels.abi3.so")], cwd=ROOT, check=True)
+    # Python itself was built without the sanitizer, so the sanitizer must come first; and
+    # what Python does not free at its end is not of interest.
+    found = subprocess.run(
+        [compiler, "-print-file-name=libasan.so"], capture_output=True, text=True, check=True
+    )
+    environment = {**os.environ, "PYTHONPATH": str(folder), "LD_PRELOAD": found.stdout.strip(),
+                   "ASAN_OPTIONS": "detect_leaks=0"}  # fmt: skip
+    command = [sys.executable, "-m", "pyxglm", "check", "--cases", cases, "--seed", seed]
+    return subprocess.run(command, cwd=folder, env=environment, check=False).returncode
+
+
+def main() -> int:
+    """Return 0 if every way found everything right."""
+    shown = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=shown)
+    parser.add_argument("ways", nargs="*", metavar="WAY", help=f"of {', '.join(WAYS)}")
+    parser.add_argument("--cases", default="1", help="of each kind of numbers (default: 1)")
+    parser.add_argument("--seed", default="2027")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.ways) - set(WAYS):
+        parser.error(f"there is no way {sorted(unknown)[0]!r}, expected {', '.join(WAYS)}")
+    wrong = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        command = [sys.executable, "-m", "pyxglm", "check", "--write-cases", name]
+        command += ["--seed", arguments.seed, "--cases", arguments.cases]
+        subprocess.run(command, cwd=ROOT, check=True)
+        for way in arguments.ways or WAYS:
+            tool = missing_tool(way)
+            if tool is not None:
+                print(f"{way}: this machine has no {tool}")
+                wrong += [way] * (way in arguments.ways)
+                continue
+            print(f"{way}:", flush=True)
+            if way == "python":
+                code = run_python(folder, arguments.cases, arguments.seed)
+            else:
+                code = run_driver(way, folder)
+            wrong += [way] * (code != 0)
+    print("wrong: " + ", ".join(wrong) if wrong else "all right")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,60 @@
+/* What this CPU, and this operating system, can do.
+ *
+ * Nothing here may use an instruction that it asks about: this file, like all
+ * others, is compiled for the platform's baseline.
+ *
+ * CPUID alone is not enough. It tells what the silicon has; whether the
+ * operating system saves the wide registers when it switches threads stands in
+ * XCR0. Where it does not (old kernels, some hypervisors and emulators), the
+ * instructions fault or lose data.
+ */
+#include "internal.h"
+
+/* CPUID leaf 1, ecx. */
+#define FMA (1u << 12)
+#define OSXSAVE (1u << 27)
+#define AVX (1u << 28)
+#define F16C (1u << 29)
+
+/* CPUID leaf 7, ebx. */
+#define AVX2 (1u << 5)
+#define AVX512F (1u << 16)
+#define AVX512DQ (1u << 17)
+#define AVX512BW (1u << 30)
+#define AVX512VL (1u << 31)
+
+/* XCR0. */
+#define XMM_YMM 0x06u
+#define XMM_YMM_ZMM 0xe6u /* and the mask registers */
+
+static int has_all(uint64_t value, uint64_t bits)
+{
+    return (value & bits) == bits;
+}
+
+int pyxglm_cpu_allows(int level, uint32_t leaf1_ecx, uint32_t leaf7_ebx, uint64_t xcr0)
+{
+    const int avx2 = has_all(leaf1_ecx, OSXSAVE | AVX | FMA | F16C) &&
+                     has_all(leaf7_ebx, AVX2) && has_all(xcr0, XMM_YMM);
+    const int avx512 = avx2 && has_all(leaf7_ebx, AVX512F | AVX512DQ | AVX512BW | AVX512VL) &&
+                       has_all(xcr0, XMM_YMM_ZMM);
+    switch (level) {
+    case PYXGLM_SCALAR: return 1;
+    case PYXGLM_AVX2: return avx2;
+    case PYXGLM_AVX512: return avx512;
+    default: return 0;
+    }
+}
+
+int pyxglm_cpu_has(int level)
+{
+#if PYXGLM_X86
+    uint32_t leaf1[4], leaf7[4];
+    pyxglm_cpuid(1, leaf1);
+    pyxglm_cpuid(7, leaf7);
+    const uint64_t xcr0 = leaf1[2] & OSXSAVE ? pyxglm_xgetbv() : 0;
+    return pyxglm_cpu_allows(level, leaf1[2], leaf7[1], xcr0);
+#else
+    return level == PYXGLM_SCALAR;
+#endif
+}

@@ -1,0 +1,207 @@
+/* The LM head without the logits: what decoding and scoring need of them.
+ *
+ * XGLM's vocabulary has 256,008 entries. The logits of 512 positions are half
+ * a gigabyte, to be written, read and thrown away, where a decoder wants the
+ * best few and a scorer the logit of one target and the log of the sum of all
+ * exponentials. So the vocabulary is cut into blocks whose logits stay in the
+ * cache; each is boiled down to a partial result as soon as it is there; and
+ * the partial results are combined in the order of the blocks.
+ *
+ * Blocks have a fixed size and rows do not touch, so neither threads nor the
+ * number of rows changes a bit.
+ *
+ * "Better" orders logits totally: NaN before all numbers, then the larger, and
+ * of equals the lower id. So the best is what NumPy's argmax finds. */
+#include "internal.h"
+
+#include <math.h>
+#include <stdatomic.h>
+
+#define BLOCK 512 /* logits of a block; with 128 rows they take 256 KiB */
+#define ROWS 128  /* rows of x that are worked on at a time */
+
+/* Of one block and one row: the largest logit, the sum of exp(logit - largest),
+ * and the best `top` logits with their ids, best first. Arrays over (blocks,
+ * rows), the last two over (blocks, rows, top). */
+typedef struct partials {
+    float *largest, *sum, *values;
+    int64_t *ids;
+} partials;
+
+typedef struct head_job {
+    const pyxglm_head_args *a;
+    const pyxglm_kernels *table;
+    int dtype;
+    int64_t m0, rows; /* the rows worked on */
+    partials found;
+    atomic_int failed;
+} head_job;
+
+static int64_t min_i64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t blocks_of(const pyxglm_head_args *a)
+{
+    return (a->V + BLOCK - 1) / BLOCK;
+}
+
+/* === The best ============================================================= */
+
+/* Puts a logit into a list of at most `top`, best first, of which `*length` are
+ * there. Ids must come in ascending order: an equal logit goes behind. */
+static void offer(float *values, int64_t *ids, int64_t *length, int64_t top, float value,
+                  int64_t id)
+{
+    const int is_nan = value != value;
+    int64_t at = *length;
+    while (at > 0 && values[at - 1] == values[at - 1] && (is_nan || value > values[at - 1]))
+        at--;
+    if (at >= top)
+        return;
+    *length = min_i64(*length + 1, top);
+    for (int64_t i = *length - 1; i > at; i--) {
+        values[i] = values[i - 1];
+        ids[i] = ids[i - 1];
+    }
+    values[at] = value;
+    ids[at] = id;
+}
+
+/* The best of `width` logits, the first of which has id `first`. */
+static void best_of(float *values, int64_t *ids, int64_t top, const float *logits, int64_t width,
+                    int64_t first)
+{
+    int64_t length = 0, i = 0;
+    for (; i < width && length < top; i++)
+        offer(values, ids, &length, top, logits[i], first + i);
+    /* Nearly every logit fails this one comparison, which is false for NaN. */
+    for (; i < width; i++)
+        if (!(logits[i] <= values[top - 1]))
+            offer(values, ids, &length, top, logits[i], first + i);
+}
+
+/* === Blocks =============================================================== */
+
+static void reduce(const head_job *job, const float *logits, int64_t block, int64_t row,
+                   int64_t width)
+{
+    const pyxglm_head_args *a = job->a;
+    const int64_t at = block * job->rows + row, first = block * BLOCK, m = job->m0 + row;
+    if (a->top > 0) {
+        const int64_t kept = min_i64(a->top, BLOCK);
+        best_of(job->found.values + at * kept, job->found.ids + at * kept, min_i64(kept, width),
+                logits, width, first);
+    }
+    if (a->log_sums)
+        job->table->exp_sum(logits, width, job->found.largest + at, job->found.sum + at);
+    if (a->targets && a->targets[m] >= first && a->targets[m] < first + width)
+        a->target_logits[m] = logits[a->targets[m] - first];
+}
+
+static void head_blocks(void *context, int64_t begin, int64_t end)
+{
+    head_job *job = context;
+    const pyxglm_head_args *a = job->a;
+    float *logits = pyxglm_scratch(PYXGLM_SCRATCH_TASK, ROWS * BLOCK * sizeof *logits);
+    if (!logits) {
+        atomic_store(&job->failed, 1);
+        return;
+    }
+    for (int64_t block = begin; block < end; block++) {
+        const int64_t first = block * BLOCK, width = min_i64(BLOCK, a->V - first);
+        const pyxglm_linear_args product = {
+            .y = logits,
+            .x = a->x + job->m0 * a->K,
+            .w = (const char *)a->w + first * a->K * pyxglm_itemsize(job->dtype),
+            .activation = PYXGLM_LINEAR,
+            .M = job->rows,
+            .N = width,
+            .K = a->K,
+            .y_stride = BLOCK,
+        };
+        job->table->linear[job->dtype](&product, 0, width);
+        for (int64_t row = 0; row < job->rows; row++)
+            reduce(job, logits + row * BLOCK, block, row, width);
+    }
+}
+
+/* === Combining ============================================================ */
+
+/* log sum exp of a row. The few terms are added in float64. A block of nothing
+ * but -inf adds nothing (its sum is NaN, as -inf + inf). */
+static float combined_log_sum(const head_job *job, int64_t row)
+{
+    const int64_t blocks = blocks_of(job->a);
+    float largest = -INFINITY;
+    for (int64_t block = 0; block < blocks; block++) {
+        const float found = job->found.largest[block * job->rows + row];
+        largest = found > largest ? found : largest;
+    }
+    double sum = 0.0;
+    for (int64_t block = 0; block < blocks; block++) {
+        const int64_t at = block * job->rows + row;
+        if (job->found.largest[at] != -INFINITY)
+            sum += job->found.sum[at] * exp((double)job->found.largest[at] - largest);
+    }
+    return (float)(largest + log(sum));
+}
+
+static void combine_rows(void *context, int64_t begin, int64_t end)
+{
+    const head_job *job = context;
+    const pyxglm_head_args *a = job->a;
+    const int64_t kept = min_i64(a->top, BLOCK);
+    for (int64_t row = begin; row < end; row++) {
+        const int64_t m = job->m0 + row;
+        int64_t length = 0;
+        for (int64_t block = 0; a->top > 0 && block < blocks_of(a); block++) {
+            const int64_t at = (block * job->rows + row) * kept;
+            const int64_t width = min_i64(kept, a->V - block * BLOCK);
+            for (int64_t i = 0; i < width; i++)
+                offer(a->values + m * a->top, a->ids + m * a->top, &length, a->top,
+                      job->found.values[at + i], job->found.ids[at + i]);
+        }
+        if (a->log_sums)
+            a->log_sums[m] = combined_log_sum(job, row);
+    }
+}
+
+/* === Entry ================================================================ */
+
+/* Memory for the partial results of `rows` rows. */
+static int partials_for(head_job *job, int64_t rows)
+{
+    const pyxglm_head_args *a = job->a;
+    const int64_t count = blocks_of(a) * rows;
+    const int64_t kept = count * min_i64(a->top, BLOCK);
+    const size_t bytes =
+        (size_t)kept * (sizeof(int64_t) + sizeof(float)) + (size_t)count * 2 * sizeof(float);
+    char *memory = pyxglm_scratch(PYXGLM_SCRATCH_CALL, bytes);
+    job->found.ids = (int64_t *)memory;
+    job->found.values = (float *)(job->found.ids + kept);
+    job->found.largest = job->found.values + kept;
+    job->found.sum = job->found.largest + count;
+    return memory != NULL;
+}
+
+int pyxglm_run_head(const pyxglm_head_args *a, int dtype, int level)
+{
+    head_job job = {.a = a, .table = pyxglm_table(level), .dtype = dtype};
+    if (!job.table)
+        return PYXGLM_NO_LEVEL;
+    if (!partials_for(&job, min_i64(a->M, ROWS)))
+        return PYXGLM_NO_MEMORY;
+    for (int64_t m = 0; a->targets && m < a->M; m++)
+        if (a->targets[m] < 0)
+            a->target_logits[m] = 0.0f;
+    for (job.m0 = 0; job.m0 < a->M; job.m0 += ROWS) {
+        job.rows = min_i64(ROWS, a->M - job.m0);
+        pyxglm_parallel(head_blocks, &job, blocks_of(a), 1);
+        if (atomic_load(&job.failed))
+            return PYXGLM_NO_MEMORY;
+        pyxglm_parallel(combine_rows, &job, job.rows, 1);
+    }
+    return PYXGLM_OK;
+}

@@ -1,0 +1,180 @@
+/* internal.h - what the C files share and no caller sees.
+ *
+ * Contents: block sizes that are part of the arithmetic, stored numbers,
+ * the task grid of attention, the thread pool, and the functions that fill
+ * the table of kernels.
+ */
+#ifndef PYXGLM_INTERNAL_H
+#define PYXGLM_INTERNAL_H
+
+#include "portability.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "pyxglm.h"
+
+/* === Constants of the arithmetic ========================================= */
+
+#define PYXGLM_LAYER_NORM_EPS 1e-5f
+#define PYXGLM_POSITION_OFFSET 2 /* position p reads row p + 2 of the table */
+
+/* Attention folds keys into its running softmax by blocks of this many
+ * *visible* keys. It is arithmetic, not tuning: it decides where the sums are
+ * rescaled, so it is one constant for all lengths, masks and batches. */
+#define PYXGLM_KEY_BLOCK 64
+
+/* Outputs of `linear` are handed to threads in multiples of this, so that a
+ * kernel's tiles stay whole. Tuning: no result depends on it. */
+#define PYXGLM_LINEAR_TILE 16
+
+/* Queries of a task. Tuning: no result depends on it. */
+#define PYXGLM_QUERY_BLOCK 32
+
+/* === Stored numbers ====================================================== */
+
+/* Weights are mapped from files, at any address: they are read by memcpy,
+ * which compiles to one load. */
+PYXGLM_INLINE float pyxglm_load_f32(const void *p)
+{
+    float x;
+    memcpy(&x, p, sizeof x);
+    return x;
+}
+
+PYXGLM_INLINE uint16_t pyxglm_load_u16(const void *p)
+{
+    uint16_t x;
+    memcpy(&x, p, sizeof x);
+    return x;
+}
+
+PYXGLM_INLINE float pyxglm_float_of_bits(uint32_t bits)
+{
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* bfloat16 is the upper half of a float32. */
+PYXGLM_INLINE float pyxglm_widen_bf16(uint16_t bits)
+{
+    return pyxglm_float_of_bits((uint32_t)bits << 16);
+}
+
+/* float16 has 5 exponent bits of bias 15, float32 has 8 of bias 127. Shifting
+ * the 15 bits into place leaves an exponent that is 112 too small; multiplying
+ * by 2^112 mends it, and normalises the subnormals on the way, exactly. Only
+ * infinity and NaN (exponent 31) need their exponent set by hand. */
+PYXGLM_INLINE float pyxglm_widen_f16(uint16_t bits)
+{
+    const uint32_t magnitude = (uint32_t)(bits & 0x7fffu) << 13;
+    const uint32_t sign = (uint32_t)(bits & 0x8000u) << 16;
+    const float scaled = pyxglm_float_of_bits(magnitude) * 0x1p112f;
+    uint32_t wide;
+    memcpy(&wide, &scaled, sizeof wide);
+    wide = (bits & 0x7c00u) == 0x7c00u ? (magnitude | 0x7f800000u) : wide;
+    return pyxglm_float_of_bits(wide | sign);
+}
+
+/* Bytes of one stored number. */
+PYXGLM_INLINE int64_t pyxglm_itemsize(int dtype)
+{
+    return dtype == PYXGLM_F32 ? 4 : 2;
+}
+
+/* Weight i of an array stored as `dtype`. With a constant dtype the choice
+ * disappears when this is inlined. */
+PYXGLM_INLINE float pyxglm_weight(const void *w, int64_t i, int dtype)
+{
+    const char *p = (const char *)w + i * pyxglm_itemsize(dtype);
+    if (dtype == PYXGLM_F32)
+        return pyxglm_load_f32(p);
+    const uint16_t bits = pyxglm_load_u16(p);
+    return dtype == PYXGLM_F16 ? pyxglm_widen_f16(bits) : pyxglm_widen_bf16(bits);
+}
+
+/* === The task grid of attention ========================================== */
+
+/* A task is one head of one sequence and at most PYXGLM_QUERY_BLOCK queries
+ * [t0, t1). Tasks are numbered by sequence, then head, then block. */
+typedef struct pyxglm_attention_task {
+    const pyxglm_sequence *sequence;
+    int64_t h, t0, t1;
+} pyxglm_attention_task;
+
+PYXGLM_INLINE int64_t pyxglm_query_blocks(int64_t T)
+{
+    return (T + PYXGLM_QUERY_BLOCK - 1) / PYXGLM_QUERY_BLOCK;
+}
+
+PYXGLM_INLINE pyxglm_attention_task
+pyxglm_attention_task_at(const pyxglm_attention_args *a, int64_t task)
+{
+    const pyxglm_sequence *sequence = a->sequences;
+    int64_t blocks = pyxglm_query_blocks(sequence->T);
+    while (task >= a->H * blocks) {
+        task -= a->H * blocks;
+        sequence++;
+        blocks = pyxglm_query_blocks(sequence->T);
+    }
+    const int64_t t0 = task % blocks * PYXGLM_QUERY_BLOCK;
+    const int64_t t1 = t0 + PYXGLM_QUERY_BLOCK;
+    return (pyxglm_attention_task){sequence, task / blocks, t0,
+                                   t1 < sequence->T ? t1 : sequence->T};
+}
+
+/* Whether query t of a sequence may see key s. */
+PYXGLM_INLINE int pyxglm_may_see(const pyxglm_attention_args *a,
+                                 const pyxglm_sequence *sequence, int64_t t, int64_t s)
+{
+    if (a->visible)
+        return a->visible[sequence->visible + t * sequence->S + s] != 0;
+    if (a->causal && s > sequence->S - sequence->T + t)
+        return 0;
+    return !a->keys || a->keys[sequence->keys + s] != 0;
+}
+
+/* Whether the reference builds a mask at all. If it does, scores are bounded
+ * below by the lowest finite float; if it does not, -inf stays -inf. */
+PYXGLM_INLINE int pyxglm_is_masked(const pyxglm_attention_args *a,
+                                   const pyxglm_sequence *sequence)
+{
+    return a->visible || a->keys || (a->causal && sequence->T > 1);
+}
+
+/* === Threads ============================================================= */
+
+/* Work on items [begin, end); `context` is the caller's. */
+typedef void pyxglm_range_fn(void *context, int64_t begin, int64_t end);
+
+/* Run fn over [0, count) in chunks of `grain` items on the pool, the caller
+ * included, and return when all is done. Chunks begin at multiples of `grain`;
+ * who runs which is not determined, so results must not depend on it. */
+void pyxglm_parallel(pyxglm_range_fn *fn, void *context, int64_t count, int64_t grain);
+
+/* Memory of the calling thread, at least `bytes`, 64-byte aligned, contents
+ * undefined. Kept and reused: the next call of the same thread and purpose
+ * gets the same memory. NULL if there is none. */
+enum {
+    PYXGLM_SCRATCH_CALL = 0, /* an entry point's, until it returns */
+    PYXGLM_SCRATCH_TASK = 1, /* a range function's, until it returns */
+    PYXGLM_SCRATCH_KERNEL = 2, /* a kernel's, until it returns */
+    PYXGLM_SCRATCH_USES = 3
+};
+void *pyxglm_scratch(int use, size_t bytes);
+
+/* === The table of kernels ================================================ */
+
+/* Whether this CPU and this operating system let `level` run. */
+int pyxglm_cpu_has(int level);
+
+/* Each puts its kernels into the table; scalar fills all of it. */
+void pyxglm_fill_scalar(pyxglm_kernels *table);
+#if PYXGLM_X86
+void pyxglm_fill_avx2(pyxglm_kernels *table);
+void pyxglm_fill_avx512(pyxglm_kernels *table);
+#endif
+
+#endif

@@ -1,0 +1,122 @@
+/* What this machine can do at most: kernels are measured against it.
+ *
+ * Reading memory with the widest loads of a level, and multiplying and adding
+ * in registers, on as many independent sums as hide the latency. */
+#include "internal.h"
+
+#if PYXGLM_X86
+#include <immintrin.h>
+#endif
+
+#define SUMS 16 /* independent sums: at least latency (4) x units (2), and in registers */
+
+/* Where sums go, so that the compiler cannot leave them out. */
+static volatile float sink;
+
+static float read_scalar(const float *p, int64_t count)
+{
+    float sum[SUMS] = {0};
+    for (int64_t i = 0; i + SUMS <= count; i += SUMS)
+        for (int j = 0; j < SUMS; j++)
+            sum[j] += p[i + j];
+    for (int j = 1; j < SUMS; j++)
+        sum[0] += sum[j];
+    return sum[0];
+}
+
+/* Four lanes a sum, which is what every 64-bit CPU has. */
+static int64_t fma_scalar(int64_t rounds)
+{
+    float sum[4 * SUMS / 2] = {0};
+    const float factor = 0.999f, term = 0.001f;
+    for (int64_t i = 0; i < rounds; i++)
+        for (int j = 0; j < 4 * SUMS / 2; j++)
+            sum[j] = sum[j] * factor + term;
+    for (int j = 0; j < 4 * SUMS / 2; j++)
+        sink = sum[j];
+    return rounds * (4 * SUMS / 2) * 2;
+}
+
+#if PYXGLM_X86
+PYXGLM_TARGET_AVX2 static float read_avx2(const float *p, int64_t count)
+{
+    __m256 sum_f32x8[8];
+    for (int j = 0; j < 8; j++)
+        sum_f32x8[j] = _mm256_setzero_ps();
+    for (int64_t i = 0; i + 64 <= count; i += 64)
+        for (int j = 0; j < 8; j++)
+            sum_f32x8[j] = _mm256_add_ps(sum_f32x8[j], _mm256_loadu_ps(p + i + 8 * j));
+    for (int j = 1; j < 8; j++)
+        sum_f32x8[0] = _mm256_add_ps(sum_f32x8[0], sum_f32x8[j]);
+    float lanes[8];
+    _mm256_storeu_ps(lanes, sum_f32x8[0]);
+    return lanes[0] + lanes[7];
+}
+
+PYXGLM_TARGET_AVX2 static int64_t fma_avx2(int64_t rounds)
+{
+    __m256 sum_f32x8[12];
+    const __m256 factor_f32x8 = _mm256_set1_ps(0.999f), term_f32x8 = _mm256_set1_ps(0.001f);
+    for (int j = 0; j < 12; j++)
+        sum_f32x8[j] = _mm256_setzero_ps();
+    for (int64_t i = 0; i < rounds; i++)
+        for (int j = 0; j < 12; j++)
+            sum_f32x8[j] = _mm256_fmadd_ps(sum_f32x8[j], factor_f32x8, term_f32x8);
+    for (int j = 0; j < 12; j++)
+        sink = _mm256_cvtss_f32(sum_f32x8[j]);
+    return rounds * 12 * 8 * 2;
+}
+
+PYXGLM_TARGET_AVX512 static float read_avx512(const float *p, int64_t count)
+{
+    __m512 sum_f32x16[8];
+    for (int j = 0; j < 8; j++)
+        sum_f32x16[j] = _mm512_setzero_ps();
+    for (int64_t i = 0; i + 128 <= count; i += 128)
+        for (int j = 0; j < 8; j++)
+            sum_f32x16[j] = _mm512_add_ps(sum_f32x16[j], _mm512_loadu_ps(p + i + 16 * j));
+    for (int j = 1; j < 8; j++)
+        sum_f32x16[0] = _mm512_add_ps(sum_f32x16[0], sum_f32x16[j]);
+    float lanes[16];
+    _mm512_storeu_ps(lanes, sum_f32x16[0]);
+    return lanes[0] + lanes[15];
+}
+
+PYXGLM_TARGET_AVX512 static int64_t fma_avx512(int64_t rounds)
+{
+    __m512 sum_f32x16[SUMS];
+    const __m512 factor_f32x16 = _mm512_set1_ps(0.999f), term_f32x16 = _mm512_set1_ps(0.001f);
+    for (int j = 0; j < SUMS; j++)
+        sum_f32x16[j] = _mm512_setzero_ps();
+    for (int64_t i = 0; i < rounds; i++)
+        for (int j = 0; j < SUMS; j++)
+            sum_f32x16[j] = _mm512_fmadd_ps(sum_f32x16[j], factor_f32x16, term_f32x16);
+    for (int j = 0; j < SUMS; j++)
+        sink = _mm512_cvtss_f32(sum_f32x16[j]);
+    return rounds * SUMS * 16 * 2;
+}
+#endif
+
+float pyxglm_limit_read(const float *p, int64_t count, int level)
+{
+#if PYXGLM_X86
+    if (level >= PYXGLM_AVX512 && level != PYXGLM_NEON && pyxglm_cpu_has(PYXGLM_AVX512))
+        return read_avx512(p, count);
+    if (level == PYXGLM_AVX2 && pyxglm_cpu_has(PYXGLM_AVX2))
+        return read_avx2(p, count);
+#endif
+    (void)level;
+    return read_scalar(p, count);
+}
+
+int64_t pyxglm_limit_fma(int64_t rounds, int level)
+{
+#if PYXGLM_X86
+    if (level >= PYXGLM_AVX512 && level != PYXGLM_NEON && pyxglm_cpu_has(PYXGLM_AVX512))
+        return fma_avx512(rounds);
+    if (level == PYXGLM_AVX2 && pyxglm_cpu_has(PYXGLM_AVX2))
+        return fma_avx2(rounds);
+#endif
+    (void)level;
+    return fma_scalar(rounds);
+}

@@ -1,0 +1,79 @@
+/* portability.h - everything that is not plain C11, in one place.
+ *
+ * gcc and clang are supported. Another compiler needs its own spelling of the
+ * macros below, and nothing else.
+ */
+#ifndef PYXGLM_PORTABILITY_H
+#define PYXGLM_PORTABILITY_H
+
+#if !defined(__GNUC__)
+#error "pyxglm's C kernels are built with gcc or clang"
+#endif
+
+/* POSIX beside C11: threads, clocks, aligned memory. It has to be said before
+ * the first system header, so this file is included first everywhere. */
+#ifndef _POSIX_C_SOURCE
+#define _POSIX_C_SOURCE 200809L
+#endif
+
+#include <stdint.h>
+
+/* Processor families that have kernels of their own. */
+#if defined(__x86_64__)
+#define PYXGLM_X86 1
+#else
+#define PYXGLM_X86 0
+#endif
+
+#define PYXGLM_INLINE static inline __attribute__((always_inline))
+#define PYXGLM_UNUSED __attribute__((unused))
+#define PYXGLM_LIKELY(x) __builtin_expect(!!(x), 1)
+#define PYXGLM_UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+/* The instructions a function may use. They stand on single functions, never
+ * on the command line: with a global flag the compiler would be free to put
+ * such instructions before the check that the CPU has them. */
+#define PYXGLM_TARGET_AVX2 __attribute__((target("avx2,fma,f16c")))
+#define PYXGLM_TARGET_AVX512 \
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")))
+
+/* Read ahead: into all caches, or into L2 and out of the way of L1. */
+#define PYXGLM_PREFETCH(p) __builtin_prefetch((p), 0, 3)
+#define PYXGLM_PREFETCH_L2(p) __builtin_prefetch((p), 0, 2)
+
+/* A hint that this is a wait in a loop: saves power, frees a sibling thread. */
+#if PYXGLM_X86
+#define PYXGLM_PAUSE() __builtin_ia32_pause()
+#elif defined(__aarch64__)
+#define PYXGLM_PAUSE() __asm__ volatile("isb" ::: "memory")
+#else
+#define PYXGLM_PAUSE() ((void)0)
+#endif
+
+/* Makes the compiler hold a vector in a register from here on. Without it, gcc
+ * loads a value that came from memory again at each use where it can. */
+#if PYXGLM_X86
+#define PYXGLM_IN_REGISTER(x) __asm__("" : "+x"(x))
+#endif
+
+#if PYXGLM_X86
+#include <cpuid.h>
+
+/* CPUID leaf `leaf`, subleaf 0: eax, ebx, ecx, edx. All 0 if there is no such leaf. */
+PYXGLM_INLINE void pyxglm_cpuid(uint32_t leaf, uint32_t out[4])
+{
+    out[0] = out[1] = out[2] = out[3] = 0;
+    __get_cpuid_count(leaf, 0, out, out + 1, out + 2, out + 3);
+}
+
+/* XCR0: the register sets that the operating system saves for each thread.
+ * Only to be executed if CPUID says OSXSAVE. */
+PYXGLM_INLINE uint64_t pyxglm_xgetbv(void)
+{
+    uint32_t low, high;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (uint64_t)high << 32 | low;
+}
+#endif
+
+#endif

@@ -1,0 +1,207 @@
+/* Whole operations: each looks up its kernel and splits the work over threads.
+ *
+ * The grain, the smallest piece that a thread takes, is a compromise. Waking a
+ * thread costs microseconds, so a piece should be tens of microseconds of
+ * work; and there should be several pieces a thread, so that one that the
+ * operating system delays does not keep the others waiting.
+ */
+#include "internal.h"
+
+#include <stdatomic.h>
+
+#define PIECES_PER_THREAD 8
+#define MIN_ELEMENTS 16384     /* of a map or a norm */
+#define MIN_PRODUCTS 65536     /* multiplications of `linear` or attention */
+#define MAX_WEIGHT_BYTES 1048576 /* of `linear`, so that the last piece is soon done */
+
+static int64_t max_i64(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static int64_t min_i64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t ceil_div(int64_t a, int64_t b)
+{
+    return a / b + (a % b != 0);
+}
+
+/* Items a piece, where one item costs `cost` and a piece should cost `least`. */
+static int64_t grain_of(int64_t count, int64_t cost, int64_t least)
+{
+    const int64_t even = ceil_div(count, (int64_t)pyxglm_get_num_threads() * PIECES_PER_THREAD);
+    return max_i64(1, max_i64(even, ceil_div(least, max_i64(1, cost))));
+}
+
+/* === Rows ================================================================= */
+
+typedef struct embed_job {
+    pyxglm_embed_fn *kernel;
+    const pyxglm_embed_args *a;
+} embed_job;
+
+static void embed_rows(void *context, int64_t begin, int64_t end)
+{
+    const embed_job *job = context;
+    job->kernel(job->a, begin, end);
+}
+
+int pyxglm_run_embed(const pyxglm_embed_args *a, int64_t V, int64_t P, int dtype, int level)
+{
+    const pyxglm_kernels *table = pyxglm_table(level);
+    if (!table)
+        return PYXGLM_NO_LEVEL;
+    for (int64_t r = 0; r < a->rows; r++) {
+        const int64_t id = a->ids[r], position = a->positions[r];
+        if (id < 0 || id >= V || position < -PYXGLM_POSITION_OFFSET ||
+            position >= P - PYXGLM_POSITION_OFFSET)
+            return PYXGLM_OUT_OF_RANGE;
+    }
+    embed_job job = {table->embed[dtype], a};
+    pyxglm_parallel(embed_rows, &job, a->rows, grain_of(a->rows, a->D, MIN_ELEMENTS));
+    return PYXGLM_OK;
+}
+
+typedef struct layer_norm_job {
+    pyxglm_layer_norm_fn *kernel;
+    const pyxglm_layer_norm_args *a;
+} layer_norm_job;
+
+static void layer_norm_rows(void *context, int64_t begin, int64_t end)
+{
+    const layer_norm_job *job = context;
+    job->kernel(job->a, begin, end);
+}
+
+int pyxglm_run_layer_norm(const pyxglm_layer_norm_args *a, int level)
+{
+    const pyxglm_kernels *table = pyxglm_table(level);
+    if (!table)
+        return PYXGLM_NO_LEVEL;
+    layer_norm_job job = {table->layer_norm, a};
+    pyxglm_parallel(layer_norm_rows, &job, a->rows, grain_of(a->rows, a->D, MIN_ELEMENTS));
+    return PYXGLM_OK;
+}
+
+/* === Maps ================================================================= */
+
+typedef struct map_job {
+    pyxglm_map_fn *kernel;
+    const pyxglm_map_args *a;
+} map_job;
+
+static void map_rows(void *context, int64_t begin, int64_t end)
+{
+    const map_job *job = context;
+    job->kernel(job->a, begin, end);
+}
+
+static int run_map(pyxglm_map_fn *kernel, const pyxglm_map_args *a)
+{
+    map_job job = {kernel, a};
+    pyxglm_parallel(map_rows, &job, a->rows, grain_of(a->rows, a->width, MIN_ELEMENTS));
+    return PYXGLM_OK;
+}
+
+int pyxglm_run_softmax(const pyxglm_map_args *a, int level)
+{
+    const pyxglm_kernels *table = pyxglm_table(level);
+    return table ? run_map(table->softmax, a) : PYXGLM_NO_LEVEL;
+}
+
+int pyxglm_run_log_softmax(const pyxglm_map_args *a, int level)
+{
+    const pyxglm_kernels *table = pyxglm_table(level);
+    return table ? run_map(table->log_softmax, a) : PYXGLM_NO_LEVEL;
+}
+
+int pyxglm_run_activation(const pyxglm_map_args *a, int activation, int level)
+{
+    const pyxglm_kernels *table = pyxglm_table(level);
+    return table ? run_map(table->activation[activation], a) : PYXGLM_NO_LEVEL;
+}
+
+/* === Linear =============================================================== */
+
+typedef struct linear_job {
+    pyxglm_linear_fn *kernel;
+    const pyxglm_linear_args *a;
+} linear_job;
+
+static void linear_outputs(void *context, int64_t begin, int64_t end)
+{
+    const linear_job *job = context;
+    job->kernel(job->a, begin, end);
+}
+
+int pyxglm_run_linear(const pyxglm_linear_args *a, int dtype, int level)
+{
+    const pyxglm_kernels *table = pyxglm_table(level);
+    if (!table)
+        return PYXGLM_NO_LEVEL;
+    linear_job job = {table->linear[dtype], a};
+    const int64_t row_bytes = max_i64(1, a->K * pyxglm_itemsize(dtype));
+    int64_t grain = grain_of(a->N, a->M * a->K, MIN_PRODUCTS);
+    grain = min_i64(grain, max_i64(1, MAX_WEIGHT_BYTES / row_bytes));
+    grain = ceil_div(grain, PYXGLM_LINEAR_TILE) * PYXGLM_LINEAR_TILE;
+    /* Without rows of x there is nothing to write. */
+    pyxglm_parallel(linear_outputs, &job, a->M ? a->N : 0, grain);
+    return PYXGLM_OK;
+}
+
+/* === Attention ============================================================ */
+
+int64_t pyxglm_attention_tasks(const pyxglm_attention_args *a)
+{
+    int64_t tasks = 0;
+    for (int64_t b = 0; b < a->B; b++)
+        tasks += a->H * pyxglm_query_blocks(a->sequences[b].T);
+    return tasks;
+}
+
+/* Room for a block of queries, keys and accumulated values, each row padded to
+ * whole vectors, and for the scores between them. */
+int64_t pyxglm_attention_scratch(const pyxglm_attention_args *a)
+{
+    const int64_t K = ceil_div(a->K, 16) * 16;
+    return (2 * PYXGLM_QUERY_BLOCK + 2 * PYXGLM_KEY_BLOCK) * K +
+           4 * PYXGLM_QUERY_BLOCK * PYXGLM_KEY_BLOCK;
+}
+
+typedef struct attention_job {
+    pyxglm_attention_fn *kernel;
+    const pyxglm_attention_args *a;
+    size_t scratch_bytes;
+    atomic_int failed;
+} attention_job;
+
+static void attention_tasks(void *context, int64_t begin, int64_t end)
+{
+    attention_job *job = context;
+    float *scratch = pyxglm_scratch(PYXGLM_SCRATCH_TASK, job->scratch_bytes);
+    if (scratch)
+        job->kernel(job->a, begin, end, scratch);
+    else
+        atomic_store(&job->failed, 1);
+}
+
+int pyxglm_run_attention(const pyxglm_attention_args *a, int level)
+{
+    const pyxglm_kernels *table = pyxglm_table(level);
+    if (!table)
+        return PYXGLM_NO_LEVEL;
+    attention_job job = {.kernel = table->attention, .a = a};
+    job.scratch_bytes = (size_t)pyxglm_attention_scratch(a) * sizeof(float);
+    const int64_t tasks = pyxglm_attention_tasks(a);
+    int64_t T = 0, S = 0; /* of the longest sequences: what a task may cost */
+    for (int64_t b = 0; b < a->B; b++) {
+        T = max_i64(T, a->sequences[b].T);
+        S = max_i64(S, a->sequences[b].S);
+    }
+    const int64_t cost = 2 * min_i64(T, PYXGLM_QUERY_BLOCK) * S * a->K;
+    pyxglm_parallel(attention_tasks, &job, tasks, grain_of(tasks, cost, MIN_PRODUCTS));
+    return atomic_load(&job.failed) ? PYXGLM_NO_MEMORY : PYXGLM_OK;
+}

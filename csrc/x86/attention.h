@@ -1,0 +1,123 @@
+/* attention.h - which keys a block of queries sees; shared by the instruction sets.
+ *
+ * Hidden keys are not counted anywhere: a query's keys are numbered 0, 1, 2 ...
+ * in order of place, and blocks of PYXGLM_KEY_BLOCK are cut from that list. So
+ * padding moves nothing.
+ *
+ * Under the usual rules (causal, padding) the lists of the queries of a task
+ * are the beginnings of one list: the longest. Then one pass over that list
+ * serves them all, and each query stops at its own length. A mask of the
+ * caller's may be any shape; whether its rows are beginnings of each other is
+ * looked up, and if not, queries are computed one by one. */
+#ifndef PYXGLM_X86_ATTENTION_H
+#define PYXGLM_X86_ATTENTION_H
+
+#include "../internal.h"
+
+/* One head of one sequence. Rows of q, out: `t`; of k, v: `s`. */
+typedef struct head_view {
+    const float *q, *k, *v;
+    float *out, *weights; /* weights: (T, S), or NULL */
+    int64_t q_t, k_s, v_s, out_t, S, K;
+    float factor; /* of the head mask */
+    int masked;   /* scores are bounded below by the lowest finite float */
+} head_view;
+
+/* The keys a query sees: those s < limit with row[s] != 0 (row NULL: all). */
+typedef struct sight {
+    const uint8_t *row;
+    int64_t limit;
+} sight;
+
+PYXGLM_INLINE head_view view_of(const pyxglm_attention_args *a, const pyxglm_attention_task *task)
+{
+    const pyxglm_sequence *sequence = task->sequence;
+    const int64_t h = task->h, S = sequence->S;
+    return (head_view){
+        .q = a->q + sequence->q + h * a->q_h,
+        .k = a->k + sequence->k + h * a->k_h,
+        .v = a->v + sequence->v + h * a->v_h,
+        .out = a->out + sequence->out + h * a->out_h,
+        .weights = a->weights ? a->weights + sequence->weights + h * sequence->T * S : NULL,
+        .q_t = a->q_t,
+        .k_s = a->k_s,
+        .v_s = a->v_s,
+        .out_t = a->out_t,
+        .S = S,
+        .K = a->K,
+        .factor = a->head_mask ? a->head_mask[h] : 1.0f,
+        .masked = pyxglm_is_masked(a, sequence),
+    };
+}
+
+PYXGLM_INLINE sight sight_of(const pyxglm_attention_args *a, const pyxglm_sequence *sequence,
+                             int64_t t)
+{
+    if (a->visible) {
+        sight own = {a->visible + sequence->visible + t * sequence->S, sequence->S};
+        while (own.limit > 0 && !own.row[own.limit - 1])
+            own.limit--;
+        return own;
+    }
+    int64_t limit = a->causal ? sequence->S - sequence->T + t + 1 : sequence->S;
+    limit = limit < 0 ? 0 : limit > sequence->S ? sequence->S : limit;
+    return (sight){a->keys ? a->keys + sequence->keys : NULL, limit};
+}
+
+/* How many keys are seen from place `from` on. */
+PYXGLM_INLINE int64_t count_keys(sight own, int64_t from)
+{
+    if (from >= own.limit)
+        return 0;
+    if (!own.row)
+        return own.limit - from;
+    int64_t count = 0;
+    for (int64_t s = from; s < own.limit; s++)
+        count += own.row[s] != 0;
+    return count;
+}
+
+/* The places of the next PYXGLM_KEY_BLOCK keys, from place *s on, which moves
+ * behind them. Returns how many there are. */
+PYXGLM_INLINE int next_keys(sight own, int64_t *s, int64_t place[PYXGLM_KEY_BLOCK])
+{
+    int count = 0;
+    int64_t at = *s;
+    for (; at < own.limit && count < PYXGLM_KEY_BLOCK; at++) {
+        place[count] = at;
+        count += !own.row || own.row[at] != 0;
+    }
+    *s = at;
+    return count;
+}
+
+/* For queries [t0, t1): fills in how many keys each sees, and the sight that
+ * all of theirs are beginnings of. Returns 0 if there is no such sight. */
+PYXGLM_INLINE int common_sight(const pyxglm_attention_args *a, const pyxglm_sequence *sequence,
+                               int64_t t0, int64_t t1, sight *common, int64_t *counts)
+{
+    *common = sight_of(a, sequence, t0);
+    sight last = *common;
+    int64_t count = 0, from = 0;
+    for (int64_t t = t0; t < t1; t++) {
+        const sight own = sight_of(a, sequence, t);
+        if (a->visible) {
+            const sight longer = own.limit > common->limit ? own : *common;
+            const int64_t shorter = own.limit > common->limit ? common->limit : own.limit;
+            if (memcmp(own.row, common->row, (size_t)shorter))
+                return 0;
+            *common = longer;
+            counts[t - t0] = count_keys(own, 0);
+            continue;
+        }
+        count += count_keys(own, from); /* limits only grow with t */
+        from = own.limit;
+        counts[t - t0] = count;
+        last = own;
+    }
+    if (!a->visible)
+        *common = last;
+    return 1;
+}
+
+#endif

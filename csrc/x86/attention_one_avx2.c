@@ -1,0 +1,142 @@
+/* Attention of a single query: decoding, masks of free form, weights wanted.
+ * Reference: pyxglm/ops/reference.py, attention.
+ *
+ * As attention_one_avx512.c, on 8 lanes. The sums must be those of the tile of
+ * queries (attention_avx2.c), whose lanes are queries: a score adds up its K
+ * products one after the other, by fma. Here lanes are keys, so 8 rows of keys
+ * are transposed in registers to get there, 24 shuffles for 8 x 8. */
+#include "attention_avx2.h"
+
+/* Scores of 8 keys: lane j is q . k[place[j]], for j < count. */
+INLINE256 __m256 scores_of_8(const head_view *view, const float *q, const int64_t *place, int count)
+{
+    const int64_t K = view->K;
+    __m256 score = _mm256_setzero_ps();
+    for (int64_t k = 0; k < K; k += LANES) {
+        __m256 column[8];
+#pragma GCC unroll 8
+        for (int j = 0; j < 8; j++)
+            column[j] = j < count ? load_first(view->k + place[j] * view->k_s + k, K - k)
+                                  : _mm256_setzero_ps();
+        transpose_8x8(column);
+#pragma GCC unroll 8
+        for (int i = 0; i < 8; i++)
+            if (i < K - k)
+                score = _mm256_fmadd_ps(column[i], _mm256_set1_ps(q[k + i]), score);
+    }
+    return score;
+}
+
+/* values[k] = values[k] * rescale + sum over j of weight[j] v[place[j]][k], for
+ * vectors at k, k + 8 ... `vectors` of them, the last of which may be short. */
+INLINE256 void add_values(float *values, const head_view *view, const float *weight,
+                          const int64_t *place, int count, float rescale, int64_t k, int vectors)
+{
+    const __m256 rescale_f32x8 = _mm256_set1_ps(rescale);
+    __m256 sum[8];
+#pragma GCC unroll 8
+    for (int i = 0; i < vectors; i++)
+        sum[i] = _mm256_mul_ps(load_first(values + k + i * LANES, view->K - k - i * LANES),
+                               rescale_f32x8);
+    for (int j = 0; j < count; j++) {
+        const float *v = view->v + place[j] * view->v_s + k;
+        const __m256 weight_f32x8 = _mm256_set1_ps(weight[j]);
+#pragma GCC unroll 8
+        for (int i = 0; i < vectors; i++) {
+            const __m256 v_f32x8 = vectors == 8 ? _mm256_loadu_ps(v + i * LANES)
+                                                : load_first(v, view->K - k);
+            sum[i] = _mm256_fmadd_ps(weight_f32x8, v_f32x8, sum[i]);
+        }
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < vectors; i++)
+        store_first(values + k + i * LANES, view->K - k - i * LANES, sum[i]);
+}
+
+/* row[s] = exp(row[s] - largest) * inverse * factor, over S. */
+INLINE256 void scores_to_weights(float *row, int64_t S, float largest, float inverse,
+                                 float factor)
+{
+    for (int64_t s = 0; s < S; s += LANES) {
+        const __m256 score = load_first(row + s, S - s);
+        const __m256 weight = exp_f32x8(_mm256_sub_ps(score, _mm256_set1_ps(largest)));
+        const __m256 share = _mm256_mul_ps(weight, _mm256_set1_ps(inverse));
+        store_first(row + s, S - s, _mm256_mul_ps(share, _mm256_set1_ps(factor)));
+    }
+}
+
+PYXGLM_TARGET_AVX2 void pyxglm_attend_evenly_avx2(const head_view *view, int64_t t)
+{
+    const float share = view->S ? 1.0f / (float)view->S : 0.0f;
+    float *out = view->out + t * view->out_t;
+    for (int64_t k = 0; k < view->K; k += LANES) {
+        __m256 sum = _mm256_setzero_ps();
+        for (int64_t s = 0; s < view->S; s++)
+            sum = _mm256_add_ps(sum, load_first(view->v + s * view->v_s + k, view->K - k));
+        const __m256 mean = _mm256_mul_ps(sum, _mm256_set1_ps(share));
+        store_first(out + k, view->K - k, _mm256_mul_ps(mean, _mm256_set1_ps(view->factor)));
+    }
+    for (int64_t s = 0; view->weights && s < view->S; s++)
+        view->weights[t * view->S + s] = share * view->factor;
+}
+
+PYXGLM_TARGET_AVX2 void pyxglm_attend_one_avx2(const head_view *view, sight own, int64_t t,
+                                               float *values)
+{
+    const int64_t K = view->K, S = view->S;
+    const float *q = view->q + t * view->q_t;
+    float *weights = view->weights ? view->weights + t * S : NULL;
+    const __m256 lowest = _mm256_set1_ps(-FLT_MAX);
+    int64_t place[PYXGLM_KEY_BLOCK], s = 0;
+    float score[PYXGLM_KEY_BLOCK], largest = -FLT_MAX;
+    __m256 sum = _mm256_setzero_ps(); /* lane i: of keys i, i + 8, ... */
+    memset(values, 0, (size_t)K * sizeof *values);
+    for (int64_t i = 0; weights && i < S; i++)
+        weights[i] = -INFINITY;
+
+    for (int count; (count = next_keys(own, &s, place)) > 0;) {
+        __m256 block_max = lowest;
+        for (int j = 0; j < count; j += LANES) {
+            __m256 found = scores_of_8(view, q, place + j, count - j);
+            if (view->masked)
+                found = _mm256_max_ps(lowest, found);
+            _mm256_storeu_ps(score + j, found);
+            block_max = _mm256_max_ps(block_max,
+                                      select_f32x8(first_lanes(count - j), found, lowest));
+        }
+        for (int j = 0; weights && j < count; j++)
+            weights[place[j]] = score[j];
+        const float before = largest, found = max_of(block_max);
+        largest = found > largest ? found : largest;
+        const __m256 rescale = exp_f32x8(_mm256_set1_ps(before - largest));
+        sum = _mm256_mul_ps(sum, rescale);
+        for (int j = 0; j < count; j += LANES) {
+            const __m256 mask = _mm256_castsi256_ps(first_lanes(count - j));
+            const __m256 p =
+                exp_f32x8(_mm256_sub_ps(_mm256_loadu_ps(score + j), _mm256_set1_ps(largest)));
+            sum = _mm256_add_ps(sum, _mm256_and_ps(p, mask));
+            _mm256_storeu_ps(score + j, p);
+        }
+        const float rescale_f32 = _mm256_cvtss_f32(rescale);
+        int64_t k = 0;
+        for (; k + 8 * LANES <= K; k += 8 * LANES)
+            add_values(values, view, score, place, count, rescale_f32, k, 8);
+        for (; k < K; k += LANES)
+            add_values(values, view, score, place, count, rescale_f32, k, 1);
+    }
+
+    const float total = sum_of(sum);
+    if (S == 0 || (view->masked && largest <= -FLT_MAX && total == total)) {
+        pyxglm_attend_evenly_avx2(view, t);
+        return;
+    }
+    const float inverse = 1.0f / total; /* apart from the factor: see finish() of the tile */
+    float *out = view->out + t * view->out_t;
+    for (int64_t k = 0; k < K; k += LANES) {
+        const __m256 mean =
+            _mm256_mul_ps(load_first(values + k, K - k), _mm256_set1_ps(inverse));
+        store_first(out + k, K - k, _mm256_mul_ps(mean, _mm256_set1_ps(view->factor)));
+    }
+    if (weights)
+        scores_to_weights(weights, S, largest, inverse, view->factor);
+}

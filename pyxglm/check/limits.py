@@ -1,0 +1,91 @@
+"""Limits of the machine, measured: reading memory, and multiplying and adding."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from pyxglm.check import native
+
+#: Bytes to read: several times what caches hold.
+_BYTES = 1 << 28
+
+#: Rounds of multiplying and adding: some milliseconds.
+_ROUNDS = 500_000
+
+
+class Limits:
+    """Bytes and operations a second, by number of threads and instruction set.
+
+    A limit is what is possible, so the best of all attempts counts: `try_again`
+    now and then, since another program may be in the way of one.
+
+    Parameters
+    ----------
+    isas
+        Instruction sets of this machine, and their numbers in the library.
+
+    Attributes
+    ----------
+    read, fma
+        Bytes a second by threads; operations a second by threads and name.
+    """
+
+    def __init__(self, isas: dict[str, int]) -> None:
+        self._isas = isas
+        self._memory = np.ones(_BYTES // 4, np.float32)
+        self.read: dict[int, float] = {}
+        self.fma: dict[int, dict[str, float]] = {}
+        for _ in range(3):
+            self.try_again()
+
+    def try_again(self) -> None:
+        """Measure on one thread, and on as many as this process may use; keep the best."""
+        lib, ffi = native.library().lib, native.library().ffi
+        widest = max(self._isas.values())
+        for count in sorted({1, len(os.sched_getaffinity(0))}):
+            parts = np.array_split(self._memory, count)
+
+            def read_part(index: int, parts: Any = parts) -> None:
+                address = ffi.cast("float *", parts[index].ctypes.data)
+                lib.pyxglm_limit_read(address, parts[index].size, widest)
+
+            rate = self._memory.nbytes / _timed(read_part, count)
+            self.read[count] = max(rate, self.read.get(count, 0))
+            best = self.fma.setdefault(count, {})
+            for isa, level in self._isas.items():
+
+                def multiply(index: int, level: int = level) -> None:
+                    lib.pyxglm_limit_fma(_ROUNDS, level)
+
+                operations = count * lib.pyxglm_limit_fma(1, level) * _ROUNDS
+                best[isa] = max(operations / _timed(multiply, count), best.get(isa, 0))
+
+
+def _timed(work: Callable[[int], None], count: int) -> float:
+    if count == 1:
+        begun = time.perf_counter()
+        work(0)
+        return time.perf_counter() - begun
+    # All begin at once; cffi lets go of the interpreter's lock while C works.
+    gate = threading.Barrier(count + 1)
+    ends = [0.0] * count
+
+    def part(index: int) -> None:
+        gate.wait()
+        work(index)
+        ends[index] = time.perf_counter()
+
+    threads = [threading.Thread(target=part, args=(index,)) for index in range(count)]
+    for thread in threads:
+        thread.start()
+    gate.wait()
+    begun = time.perf_counter()
+    for thread in threads:
+        thread.join()
+    return max(ends) - begun

@@ -1,0 +1,289 @@
+"""Every operation of XGLM on the C kernels: the same names and signatures as `reference`.
+
+What an operation computes is defined there, and repeated here as little as
+possible: this module checks arguments, so that C never reads or writes where it
+must not, and calls the library. Activations are float32, and results too;
+weights are read as they are stored.
+
+Two things differ from the reference. An index below 0 is an error, where NumPy
+counts from the end. And a key that a query may not see is not read at all, so
+that an infinity or a NaN in its value stays without effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from pyxglm.dtypes import Array
+from pyxglm.ops import reference
+from pyxglm.ops.native_arrays import INTEGERS, activations, float32, floats, matrix, vector
+from pyxglm.ops.native_attention import attention
+from pyxglm.ops.native_buffers import empty
+from pyxglm.ops.native_library import IN_USE, check, ffi, lib
+from pyxglm.ops.reference import (
+    IGNORE_INDEX,
+    LAYER_NORM_EPS,
+    POSITION_OFFSET,
+    add_positions,
+    causal_lm_loss,
+    causal_lm_loss_hf_437,
+    cross_entropy,
+    sinusoidal_positions,
+    visible_keys,
+    widen,
+)
+
+__all__ = [
+    "ACTIVATIONS",
+    "IGNORE_INDEX",
+    "LAYER_NORM_EPS",
+    "POSITION_OFFSET",
+    "add_positions",
+    "attention",
+    "causal_lm_loss",
+    "causal_lm_loss_hf_437",
+    "cross_entropy",
+    "embed",
+    "gelu",
+    "layer_norm",
+    "linear",
+    "log_softmax",
+    "relu",
+    "sinusoidal_positions",
+    "softmax",
+    "visible_keys",
+    "widen",
+]
+
+_EMBED = ffi.typeof("pyxglm_embed_args *")
+_LAYER_NORM = ffi.typeof("pyxglm_layer_norm_args *")
+_LINEAR = ffi.typeof("pyxglm_linear_args *")
+_MAP = ffi.typeof("pyxglm_map_args *")
+
+
+# ----------------------------------------------------------------------------- embedding
+
+
+def embed(
+    ids_BT: Array, positions_BT: Array, embed_VD: Array, table_PD: Array, scale: float, dtype: Any
+) -> Array:
+    """Turn token ids into vectors; see `reference.embed`.
+
+    Raises
+    ------
+    TypeError
+        If `dtype` is not float32.
+    IndexError
+        If an id or a position is outside of its table.
+    ValueError
+        If the tables are not matrices of one width.
+    """
+    if np.dtype(dtype) != float32:
+        raise TypeError(f"embed: dtype is {np.dtype(dtype)}, expected float32 (backend 'c')")
+    if embed_VD.ndim != 2 or table_PD.ndim != 2 or embed_VD.shape[1] != table_PD.shape[1]:
+        raise ValueError(
+            f"embed: embed_VD has shape {embed_VD.shape} and table_PD {table_PD.shape}, "
+            "expected two matrices of one width"
+        )
+    V, D = embed_VD.shape
+    ids_BT, positions_BT = np.broadcast_arrays(_integers(ids_BT), _integers(positions_BT))
+    # Copies, so that no other thread can change an index after it has been checked.
+    ids_BT, positions_BT = (np.array(a, np.int64, order="C") for a in (ids_BT, positions_BT))
+    # Only the rows that are needed are converted, should the table not be float32.
+    if table_PD.dtype != float32 or not (table_PD.flags.c_contiguous and table_PD.flags.aligned):
+        rows = positions_BT + POSITION_OFFSET
+        _check_range("positions_BT", positions_BT, -POSITION_OFFSET, len(table_PD))
+        table_PD = np.array(widen(table_PD[rows], float32)).reshape(-1, D)
+        positions_BT = np.arange(rows.size, dtype=np.int64).reshape(rows.shape) - POSITION_OFFSET
+    hidden_BTD = empty((*ids_BT.shape, D))
+    stored = matrix(embed_VD)
+    args = ffi.new(_EMBED, (
+        floats(hidden_BTD), ffi.from_buffer(INTEGERS, ids_BT),
+        ffi.from_buffer(INTEGERS, positions_BT), stored.pointer, floats(table_PD),
+        scale, ids_BT.size, D,
+    ))  # fmt: skip
+    status = lib.pyxglm_run_embed(args, V, len(table_PD), stored.code, IN_USE)
+    if status == lib.PYXGLM_OUT_OF_RANGE:
+        _check_range("ids_BT", ids_BT, 0, V)
+        _check_range("positions_BT", positions_BT, -POSITION_OFFSET, len(table_PD))
+    check(status)
+    return hidden_BTD
+
+
+def _integers(array: Any) -> Array:
+    given: Array = np.asarray(array)
+    if given.dtype.kind not in "iu":
+        raise TypeError(f"embed: ids and positions are {given.dtype}, expected whole numbers")
+    return given
+
+
+def _check_range(name: str, array: Array, lowest: int, rows: int) -> None:
+    """Refuse indices i whose row, i - lowest, a table of `rows` rows does not have."""
+    outside = array[(array < lowest) | (array >= rows + lowest)]
+    if outside.size:
+        raise IndexError(
+            f"embed: {name} holds {outside[0]}, expected {lowest} to {rows + lowest - 1}"
+        )
+
+
+# --------------------------------------------------------------------- dense arithmetic
+
+
+def layer_norm(x_BTD: Array, weight_D: Array, bias_D: Array) -> Array:
+    """Normalise each vector, then scale and shift it; see `reference.layer_norm`.
+
+    Raises
+    ------
+    TypeError
+        If `x_BTD` is not float32.
+    ValueError
+        If the widths differ.
+    """
+    x_BTD = activations("layer_norm", "x_BTD", x_BTD)
+    D = x_BTD.shape[-1]
+    if weight_D.shape != (D,) or bias_D.shape != (D,):
+        raise ValueError(
+            f"layer_norm: weight_D has shape {weight_D.shape} and bias_D {bias_D.shape}, "
+            f"expected {(D,)}"
+        )
+    y_BTD = empty(x_BTD.shape)
+    weight, bias = vector(weight_D), vector(bias_D)
+    args = ffi.new(_LAYER_NORM, (
+        floats(y_BTD), floats(x_BTD), weight.pointer, bias.pointer, _rows(x_BTD), D,
+    ))  # fmt: skip
+    check(lib.pyxglm_run_layer_norm(args, IN_USE))
+    return y_BTD
+
+
+def linear(
+    x_BTI: Array,
+    weight_OI: Array,
+    bias_O: Array | None = None,
+    *,
+    activation: str | None = None,
+    residual_BTO: Array | None = None,
+) -> Array:
+    """Map vectors of width I to width O; see `reference.linear`.
+
+    An activation that has no kernel is the reference's own, applied to the
+    kernel's result.
+
+    Raises
+    ------
+    TypeError
+        If `x_BTI` or `residual_BTO` is not float32.
+    ValueError
+        If the shapes do not fit.
+    """
+    x_BTI = activations("linear", "x_BTI", x_BTI)
+    if weight_OI.ndim != 2 or x_BTI.ndim == 0 or weight_OI.shape[1] != x_BTI.shape[-1]:
+        raise ValueError(
+            f"linear: weight_OI has shape {weight_OI.shape} and x_BTI {x_BTI.shape}, "
+            "expected the same last size in both, and a matrix"
+        )
+    N, K = weight_OI.shape
+    shape = (*x_BTI.shape[:-1], N)
+    fused = _KERNELS.get(activation)
+    residual = None
+    if residual_BTO is not None:
+        residual = activations("linear", "residual_BTO", residual_BTO)
+        if residual.shape != shape:
+            raise ValueError(f"linear: residual_BTO has shape {residual.shape}, expected {shape}")
+    y_BTO = empty(shape)
+    weight = matrix(weight_OI)
+    bias_pointer = ffi.NULL
+    if bias_O is not None:
+        if bias_O.shape != (N,):
+            raise ValueError(f"linear: bias_O has shape {bias_O.shape}, expected {(N,)}")
+        bias = vector(bias_O)
+        bias_pointer = bias.pointer
+    args = ffi.new(_LINEAR, (
+        floats(y_BTO), floats(x_BTI), weight.pointer, bias_pointer,
+        floats(None if fused is None else residual), fused or 0, _rows(x_BTI), N, K, N,
+    ))  # fmt: skip
+    check(lib.pyxglm_run_linear(args, weight.code, IN_USE))
+    if fused is not None:
+        return y_BTO
+    y_BTO = reference.ACTIVATIONS[activation or "linear"](y_BTO)
+    return y_BTO if residual is None else y_BTO + residual
+
+
+def _rows(x: Array) -> int:
+    """Return how many vectors there are, even if they are of width 0."""
+    rows = 1
+    for size in x.shape[:-1]:
+        rows *= size
+    return rows
+
+
+# ---------------------------------------------------------------------------- maps
+
+
+def _map(op: str, call: Callable[..., int], x: Array, width: int, *numbers: int) -> Array:
+    x = activations(op, "x", x)
+    y = empty(x.shape)
+    rows = x.size if width == 1 else _rows(x)
+    check(call(ffi.new(_MAP, (floats(y), floats(x), rows, width)), *numbers, IN_USE))
+    return y
+
+
+def softmax(x: Array) -> Array:
+    """Turn scores into weights that add up to 1; see `reference.softmax`."""
+    return _map("softmax", lib.pyxglm_run_softmax, x, np.shape(x)[-1])
+
+
+def log_softmax(x: Array) -> Array:
+    """Logarithm of the softmax; see `reference.log_softmax`."""
+    return _map("log_softmax", lib.pyxglm_run_log_softmax, x, np.shape(x)[-1])
+
+
+def gelu(x: Array) -> Array:
+    """Gaussian error linear unit, exact; see `reference.gelu`."""
+    return _map("gelu", lib.pyxglm_run_activation, x, 1, lib.PYXGLM_GELU)
+
+
+def gelu_tanh(x: Array) -> Array:
+    """GELU by its tanh approximation; see `activations.gelu_tanh`."""
+    return _map("gelu_tanh", lib.pyxglm_run_activation, x, 1, lib.PYXGLM_GELU_TANH)
+
+
+def relu(x: Array) -> Array:
+    """Rectifier; see `reference.relu`."""
+    return _map("relu", lib.pyxglm_run_activation, x, 1, lib.PYXGLM_RELU)
+
+
+def silu(x: Array) -> Array:
+    """Sigmoid linear unit; see `activations.silu`."""
+    return _map("silu", lib.pyxglm_run_activation, x, 1, lib.PYXGLM_SILU)
+
+
+#: Activations that `linear` fuses, by the names of configurations.
+_KERNELS: dict[str | None, int] = {
+    None: lib.PYXGLM_LINEAR,
+    "linear": lib.PYXGLM_LINEAR,
+    "gelu": lib.PYXGLM_GELU,
+    "gelu_python": lib.PYXGLM_GELU,
+    "gelu_accurate": lib.PYXGLM_GELU_TANH,
+    "gelu_fast": lib.PYXGLM_GELU_TANH,
+    "gelu_new": lib.PYXGLM_GELU_TANH,
+    "gelu_pytorch_tanh": lib.PYXGLM_GELU_TANH,
+    "relu": lib.PYXGLM_RELU,
+    "silu": lib.PYXGLM_SILU,
+    "swish": lib.PYXGLM_SILU,
+}
+
+_MAPS = {
+    lib.PYXGLM_GELU: gelu,
+    lib.PYXGLM_GELU_TANH: gelu_tanh,
+    lib.PYXGLM_RELU: relu,
+    lib.PYXGLM_SILU: silu,
+}
+
+#: The reference's table, on kernels where there are some.
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    name: _MAPS.get(_KERNELS.get(name, lib.PYXGLM_LINEAR), function)
+    for name, function in reference.ACTIVATIONS.items()
+}

@@ -1,0 +1,127 @@
+"""Attention on the C kernel; what it computes is defined in `reference.attention`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pyxglm.dtypes import Array
+from pyxglm.ops.native_arrays import BYTES, FLOATS, activations, float32, floats
+from pyxglm.ops.native_buffers import empty
+from pyxglm.ops.native_library import IN_USE, check, ffi, lib
+
+_ATTENTION = ffi.typeof("pyxglm_attention_args *")
+_SEQUENCES = ffi.typeof("pyxglm_sequence[]")
+
+
+def attention(
+    q_BHTK: Array,
+    k_BHSK: Array,
+    v_BHSK: Array,
+    *,
+    causal: bool = True,
+    keys_BS: Array | None = None,
+    visible_BTS: Array | None = None,
+    head_mask_H: Array | None = None,
+    return_weights: bool = False,
+) -> tuple[Array, Array | None]:
+    """Let every query gather values by how well their keys match it.
+
+    See `reference.attention`. No array of the size (T, S) is made, unless the
+    weights are asked for. The result is laid out as (B, T, H, K), so that
+    joining the heads copies nothing.
+
+    Raises
+    ------
+    TypeError
+        If the arrays are not float32.
+    ValueError
+        If their shapes do not fit each other.
+    """
+    arrays = {"q_BHTK": q_BHTK, "k_BHSK": k_BHSK, "v_BHSK": v_BHSK}
+    (q_BHTK, k_BHSK, v_BHSK) = (_rows_in_place(name, array) for name, array in arrays.items())
+    B, H, T, K = q_BHTK.shape
+    S = k_BHSK.shape[2]
+    if k_BHSK.shape != (B, H, S, K) or v_BHSK.shape != (B, H, S, K):
+        raise ValueError(
+            f"attention: q_BHTK has shape {q_BHTK.shape}, k_BHSK {k_BHSK.shape} and v_BHSK "
+            f"{v_BHSK.shape}, expected the same B, H and K in all, and S in the last two"
+        )
+    out_BTHK = np.zeros((B, T, H, K), float32) if S == 0 else empty((B, T, H, K))
+    weights_BHTS = empty((B, H, T, S)) if return_weights else None
+    if B * H * T * S == 0:
+        return out_BTHK.swapaxes(1, 2), weights_BHTS
+
+    keys = visible = None
+    per_key = per_pair = 0  # bytes from one sequence's mask to the next's
+    if visible_BTS is not None:
+        visible, per_pair = _mask("visible_BTS", visible_BTS, (B, T, S))
+    elif keys_BS is not None:
+        keys, per_key = _mask("keys_BS", keys_BS, (B, S))
+    head_mask = _head_mask(head_mask_H, H)
+
+    q_b, q_h, q_t = _steps(q_BHTK)
+    k_b, k_h, k_s = _steps(k_BHSK)
+    v_b, v_h, v_s = _steps(v_BHSK)
+    sequences = ffi.new(_SEQUENCES, [
+        (T, S, b * q_b, b * k_b, b * v_b, b * T * H * K, b * per_key, b * per_pair, b * H * T * S)
+        for b in range(B)
+    ])  # fmt: skip
+    args = ffi.new(_ATTENTION, (
+        floats(out_BTHK), floats(weights_BHTS), _first(q_BHTK), _first(k_BHSK), _first(v_BHSK),
+        _bytes(keys), _bytes(visible), floats(head_mask), sequences, causal, B, H, K,
+        H * K, K, q_t, q_h, k_s, k_h, v_s, v_h,
+    ))  # fmt: skip
+    check(lib.pyxglm_run_attention(args, IN_USE))
+    return out_BTHK.swapaxes(1, 2), weights_BHTS
+
+
+def _rows_in_place(name: str, array: Any) -> Array:
+    """Return heads whose rows of K numbers are contiguous, in whatever order the rows lie.
+
+    Queries come as a view of (B, T, H, K), keys and values as the filled part
+    of a cache: neither needs to be copied.
+    """
+    if not isinstance(array, np.ndarray) or array.ndim != 4:
+        raise ValueError(f"attention: {name} has shape {np.shape(array)}, expected four sizes")
+    in_place = array.dtype == float32 and array.flags.aligned
+    if in_place and (array.strides[3] == float32.itemsize or array.shape[3] == 1):
+        return array
+    return activations("attention", name, array)
+
+
+def _steps(array: Array) -> tuple[int, int, int]:
+    """Return how many floats lie between sequences, heads and rows."""
+    by_sequence, by_head, by_row, _ = array.strides
+    size = float32.itemsize
+    return by_sequence // size, by_head // size, by_row // size
+
+
+def _first(array: Array) -> Any:
+    """Return the pointer to the first row of an array that is not contiguous itself."""
+    return ffi.from_buffer(FLOATS, array[0, 0, 0])
+
+
+def _mask(name: str, mask: Array, shape: tuple[int, ...]) -> tuple[Array, int]:
+    """Return a mask as bytes, and how many lie between two sequences (0 if they share it)."""
+    sizes = zip(mask.shape, shape, strict=False)
+    if mask.ndim != len(shape) or any(given not in (1, size) for given, size in sizes):
+        raise ValueError(f"attention: {name} has shape {mask.shape}, expected {shape}")
+    shared = len(mask) == 1
+    whole = np.broadcast_to(mask, (len(mask), *shape[1:]))
+    seen = np.ascontiguousarray(whole if whole.dtype == bool else whole != 0)
+    return seen, 0 if shared else seen[0].size
+
+
+def _bytes(mask: Array | None) -> Any:
+    return ffi.NULL if mask is None else ffi.from_buffer(BYTES, mask)
+
+
+def _head_mask(head_mask_H: Array | None, H: int) -> Array | None:
+    if head_mask_H is None:
+        return None
+    factors = np.array(head_mask_H, float32, order="C")
+    if factors.shape != (H,):
+        raise ValueError(f"attention: head_mask_H has shape {factors.shape}, expected {(H,)}")
+    return factors

@@ -1,0 +1,60 @@
+"""The checker must be able to fail: every mistake is found, and nothing else is."""
+
+from __future__ import annotations
+
+import pytest
+from check.stand_ins import Broken, StandIn
+
+from pyxglm.check import plan
+from pyxglm.check.cases import OPS
+from pyxglm.check.verify import Outcome, verify
+
+#: Mistakes that any kernel can make, and words of the complaint that each must draw.
+EVERYWHERE = {
+    "wrong in one element": "are wrong, first at",
+    "writes one element too far": "wrote outside",
+    "all zeros": "are wrong, first at",
+    "changes its input": "changed its input",
+    "ignores the range": "in ranges: [",
+    "writes twice": "in ranges: [",
+    "loses NaN": "expected infinity or NaN",
+}
+ROWS = ["embed", "layer_norm", "softmax", "log_softmax", "linear", "attention"]
+
+MISTAKES = [(op, mistake, words) for op in OPS for mistake, words in EVERYWHERE.items()]
+MISTAKES += [(op, "off by one row", "are wrong, first at") for op in ROWS]
+MISTAKES += [(op, "depends on M", "alone: ") for op in ("embed", "layer_norm", "linear")]
+MISTAKES += [
+    (op, "writes between rows", "wrote between the rows") for op in ("linear", "attention")
+]
+MISTAKES += [
+    (op, "half precision", "are wrong, first at") for op in OPS if op not in ("attention", "relu")
+]
+MISTAKES += [
+    ("linear", mistake, "are wrong, first at")
+    for mistake in ("bfloat16 activations", "drops the last product")
+]
+MISTAKES += [
+    ("attention", mistake, "are wrong, first at")
+    for mistake in ("ignores the mask", "sees one key too many", "hides the last key")
+]
+MISTAKES += [("attention", "depends on the padding", "more keys of padding: ")]
+
+
+@pytest.mark.parametrize("op", OPS)
+def test_a_right_kernel_passes(op):
+    outcome = plan.check(StandIn(), op, OPS[op].dtypes[-1], seed=1, count=1)
+    assert outcome.complaints == []
+    assert outcome.worst <= 1
+
+
+@pytest.mark.parametrize(("op", "mistake", "words"), MISTAKES, ids=str)
+def test_a_mistake_is_found(op, mistake, words):
+    outcome = Outcome()
+    for case, rng in plan.cases(op, OPS[op].dtypes[-1], seed=1, count=3):
+        if mistake == "loses NaN" and "broken" not in case.origin:
+            continue  # for time's sake: nothing else has NaN
+        verify(Broken(mistake), case, rng, outcome)
+        if any(words in complaint for complaint in outcome.complaints):
+            return
+    raise AssertionError(outcome.complaints)

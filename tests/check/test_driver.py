@@ -1,0 +1,87 @@
+"""The standalone driver in C: it reads what Python writes, and it can fail."""
+
+from __future__ import annotations
+
+import importlib.util
+import struct
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pyxglm.check.cases import OPS
+from pyxglm.check.files import write_cases
+from pyxglm.check.plan import Filter
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory):
+    """Build the driver as `csrc/check/run.py` does, but without optimisation, for time's sake."""
+    spec = importlib.util.spec_from_file_location("run_checks", ROOT / "csrc/check/run.py")
+    run = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(run)
+    run.WAYS["plain"] = (run.CC, ["-O0", "-Wno-error"], None, [])
+    program = run.build("plain", tmp_path_factory.mktemp("driver"))
+    return lambda *paths: subprocess.run(
+        [program, *map(str, paths)], capture_output=True, text=True, timeout=100, check=False
+    )
+
+
+def test_cases_of_every_operation_pass(driver, tmp_path):
+    files = 0
+    for op in OPS:
+        files += write_cases(tmp_path, Filter(op=op, dtype="*32"), 5, 1)
+    paths = sorted(tmp_path.glob("*-000[0-9].case"))[::5]
+    assert {path.name.partition("-")[0] for path in paths} == set(OPS)
+    found = driver(*paths)
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert f"{len(paths)} cases on" in found.stdout
+    assert "0 complaints" in found.stdout
+
+
+@pytest.fixture
+def case(tmp_path):
+    assert write_cases(tmp_path, Filter(op="layer_norm"), 5, 1)
+    return tmp_path / "layer_norm-float32-0000.case"
+
+
+def test_a_wrong_result_is_found(driver, case):
+    content = bytearray(case.read_bytes())
+    at = content.index(b"y".ljust(24, b"\0") + b"expected") + 40
+    (value,) = struct.unpack_from("<d", content, at)
+    struct.pack_into("<d", content, at, value * 1.001 + 1e-3)
+    case.write_bytes(content)
+    found = driver(case)
+    assert found.returncode == 1
+    assert "scalar: at once: y[0] is" in found.stdout
+
+
+def test_a_gap_that_is_written_is_found(driver, tmp_path):
+    """A place that the case does not know of must hold its canary."""
+    assert write_cases(tmp_path, Filter(op="relu"), 5, 1)
+    case = tmp_path / "relu-float32-0000.case"
+    content = case.read_bytes()
+    at = content.index(b"y".ljust(24, b"\0") + b"places")
+    (size,) = struct.unpack_from("<q", content, at + 32)
+    assert size >= 16
+    shorter = bytearray(content)  # the last place is told as if it were the first once more
+    shorter[at + 40 + size - 8 : at + 40 + size] = content[at + 40 : at + 48]
+    case.write_bytes(shorter)
+    assert "wrote between the rows" in driver(case).stdout
+
+
+@pytest.mark.parametrize("cut", [0, 4, 9, 30, 47, 200, -1, -9])
+def test_a_damaged_file_is_refused(driver, case, cut):
+    case.write_bytes(case.read_bytes()[:cut])
+    found = driver(case)
+    assert found.returncode == 2
+    assert found.stderr.startswith(f"{case}: ")
+    assert found.stderr.count("\n") == 1
+
+
+def test_bad_usage(driver, tmp_path):
+    assert driver().returncode == 2
+    found = driver(tmp_path / "absent")
+    assert (found.returncode, found.stderr) == (2, f"{tmp_path / 'absent'}: cannot be opened\n")

@@ -1,0 +1,108 @@
+"""The operations as the decoder calls them: any layout and dtype, checked by derived bounds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from strategies import RECIPES, arrays_for, left_alone
+
+from pyxglm import use_isa
+from pyxglm.check.bounds import truth
+from pyxglm.check.cases import FUSED, Case
+from pyxglm.ops import native, reference
+from pyxglm.ops.native_library import available_isas, isa
+
+SETTINGS = settings(
+    max_examples=25,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+
+
+@pytest.fixture(params=available_isas())
+def level(request):
+    before = isa()
+    use_isa(request.param)
+    yield
+    use_isa(before)
+
+
+def assert_close(result, one):
+    """Hold a result against its truth, with a little more room for conversions of weights."""
+    expected, bound = one
+    assert result.dtype == np.float32
+    assert result.shape == expected.shape
+    finite = np.isfinite(expected)
+    with np.errstate(invalid="ignore"):
+        right = (np.abs(result - expected) <= bound) | np.isinf(bound)
+    assert np.where(finite, right, ~np.isfinite(result)).all()
+
+
+def case_of(op, arguments, **changes):
+    """The truth's case: weights of float64 reach a kernel as float32."""
+    narrowed = {
+        name: value.astype(np.float32) if getattr(value, "dtype", None) == np.float64 else value
+        for name, value in {**arguments, **changes}.items()
+    }
+    return Case(op, "float32", narrowed, "normal")
+
+
+@SETTINGS
+@given(arguments=arrays_for(reference.linear, dtype="float32", recipes=RECIPES))
+def test_linear(level, arguments):
+    if arguments["activation"] not in (None, *FUSED):
+        arguments["activation"] = "gelu"
+    with left_alone(arguments):
+        result = native.linear(**arguments)
+    assert_close(result, truth(case_of("linear", arguments))["y"][0])
+
+
+@SETTINGS
+@given(arguments=arrays_for(reference.layer_norm, dtype="float32", recipes=RECIPES))
+def test_layer_norm(level, arguments):
+    with left_alone(arguments):
+        result = native.layer_norm(**arguments)
+    assert_close(result, truth(case_of("layer_norm", arguments))["y"][0])
+
+
+@SETTINGS
+@given(arguments=arrays_for(reference.embed, dtype="float32", recipes=RECIPES))
+def test_embed(level, arguments):
+    with left_alone(arguments):
+        result = native.embed(**arguments)
+    arguments.pop("dtype")
+    arguments["scale"] = float(np.float32(arguments["scale"]))
+    assert_close(result, truth(case_of("embed", arguments))["hidden"][0])
+
+
+@SETTINGS
+@given(arguments=arrays_for(reference.attention, dtype="float32", recipes=RECIPES))
+def test_attention(level, arguments):
+    with left_alone(arguments):
+        out_BHTK, weights_BHTS = native.attention(**arguments)
+    per_sequence = ("q_BHTK", "k_BHSK", "v_BHSK", "keys_BS", "visible_BTS")
+    sequences = [
+        {name: None if arguments[name] is None else arguments[name][b : b + 1]
+         for name in per_sequence}
+        for b in range(len(arguments["q_BHTK"]))
+    ]  # fmt: skip
+    shared = {name: value for name, value in arguments.items() if name not in per_sequence}
+    known = truth(Case("attention", "float32", {**shared, "sequences": sequences}, "normal"))
+    assert len(known["out"]) == len(out_BHTK)
+    for b, (out, weights) in enumerate(zip(known["out"], known["weights"], strict=True)):
+        assert_close(out_BHTK[b], out)
+        assert_close(weights_BHTS[b], weights)
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "gelu", "relu"])
+@SETTINGS
+@given(arguments=arrays_for(reference.gelu, dtype="float32", recipes=RECIPES))
+def test_elements_and_rows(level, name, arguments):
+    if name.endswith("softmax") and (not arguments["x"].ndim or not arguments["x"].shape[-1]):
+        return  # NumPy has no maximum of nothing
+    with left_alone(arguments):
+        result = getattr(native, name)(**arguments)
+    assert_close(result, truth(case_of(name, arguments))["y"][0])
