@@ -156,10 +156,11 @@ def linear(
     >>> linear(np.array([[[2.0, 3.0]]]), W_OI, np.array([0.5, 0.0, 0.0]))
     array([[[2.5, 3. , 5. ]]])
     """
-    dtype = x_BTI.dtype
+    dtype, N = x_BTI.dtype, math.prod(x_BTI.shape[:-1])  # one product of N rows, not B of T
     y_BTO = np.empty((*x_BTI.shape[:-1], len(weight_OI)), dtype)
+    x_NI, y_NO = x_BTI.reshape(N, x_BTI.shape[-1]), y_BTO.reshape(N, len(weight_OI))
     for block, rows_OI in _widened_blocks(weight_OI, dtype):
-        y_BTO[..., block] = x_BTI @ rows_OI.T
+        y_NO[:, block] = x_NI @ rows_OI.T
     if bias_O is not None:
         y_BTO += widen(bias_O, dtype)
     if activation is not None:

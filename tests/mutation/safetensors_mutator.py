@@ -49,6 +49,8 @@ def _reshape(rng: Random, header: Pairs, data: bytes) -> bytes:
 def _move(rng: Random, header: Pairs) -> None:
     """Let tensors overlap, leave gaps, change places."""
     spans = [dict(map(tuple, value))["data_offsets"] for _, value in header]
+    if any(type(span) is not list for span in spans):
+        raise TypeError("an earlier mutation left an object here, whose members are no numbers")
     one, other = rng.choice(spans), rng.choice(spans)
     match rng.randrange(4):
         case 0:
