@@ -30,7 +30,7 @@
 #define PYXGLM_LINEAR_TILE 16
 
 /* Queries of a task. Tuning: no result depends on it. */
-#define PYXGLM_QUERY_BLOCK 32
+#define PYXGLM_QUERY_BLOCK 64
 
 /* === Stored numbers ====================================================== */
 

@@ -26,6 +26,7 @@
 #endif
 
 #define PYXGLM_INLINE static inline __attribute__((always_inline))
+#define PYXGLM_NOINLINE __attribute__((noinline))
 #define PYXGLM_UNUSED __attribute__((unused))
 #define PYXGLM_LIKELY(x) __builtin_expect(!!(x), 1)
 #define PYXGLM_UNLIKELY(x) __builtin_expect(!!(x), 0)

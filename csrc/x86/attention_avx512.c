@@ -38,16 +38,26 @@ INLINE512 void transpose_rows(float *to, int64_t to_stride, const float *from, i
     for (int64_t k = 0; k < K; k += LANES) {
         const __mmask16 mask = first_lanes(K - k);
         __m512 tile[16];
+        if (rows >= 16 && K - k >= LANES)
 #pragma GCC unroll 16
-        for (int r = 0; r < 16; r++) {
-            const int64_t at = r < rows ? (place ? place[r] : r) : (place ? place[0] : 0);
-            tile[r] = _mm512_maskz_loadu_ps(r < rows ? mask : 0, from + at * from_stride + k);
-        }
+            for (int r = 0; r < 16; r++)
+                tile[r] = _mm512_loadu_ps(from + (place ? place[r] : r) * from_stride + k);
+        else
+#pragma GCC unroll 16
+            for (int r = 0; r < 16; r++) {
+                const int64_t at = r < rows ? (place ? place[r] : r) : (place ? place[0] : 0);
+                tile[r] = _mm512_maskz_loadu_ps(r < rows ? mask : 0, from + at * from_stride + k);
+            }
         transpose_16x16(tile);
+        if (K - k >= LANES)
 #pragma GCC unroll 16
-        for (int i = 0; i < 16; i++)
-            if (i < K - k)
+            for (int i = 0; i < 16; i++)
                 _mm512_storeu_ps(to + (k + i) * to_stride, tile[i]);
+        else
+#pragma GCC unroll 16
+            for (int i = 0; i < 16; i++)
+                if (i < K - k)
+                    _mm512_storeu_ps(to + (k + i) * to_stride, tile[i]);
     }
 }
 
@@ -70,25 +80,31 @@ INLINE512 void score_tile(float *scores, const float *q, const float *keys, int6
 }
 
 /* values[k] = values[k] * rescale + sum over j of weights[j] * v[j][k], for
- * `width` values of k from `k` on. In a ragged block, key j counts only for the
- * queries that see more than j keys of it. */
+ * `width` values of k from `k` on. The first `common` keys count for all
+ * queries; key j behind them for those that see more than j keys of the block. */
 INLINE512 void value_tile(float *values, const float *weights, const head_view *view,
-                          const int64_t *place, int count, __m512 rescale, __m512i seen, int ragged,
-                          int64_t k, int width)
+                          const int64_t *place, int common, int count, __m512 rescale,
+                          __m512i seen, int64_t k, int width)
 {
     __m512 sum[16];
 #pragma GCC unroll 16
     for (int i = 0; i < width; i++)
         sum[i] = _mm512_mul_ps(_mm512_loadu_ps(values + (k + i) * LANES), rescale);
-    for (int j = 0; j < count; j++) {
+    int j = 0;
+    for (; j < common; j++) {
         const float *v = view->v + place[j] * view->v_s + k;
         const __m512 weight = _mm512_loadu_ps(weights + j * LANES);
-        const __mmask16 sees =
-            ragged ? _mm512_cmpgt_epi32_mask(seen, _mm512_set1_epi32(j)) : 0xffff;
 #pragma GCC unroll 16
         for (int i = 0; i < width; i++)
-            sum[i] = ragged ? _mm512_mask3_fmadd_ps(weight, _mm512_set1_ps(v[i]), sum[i], sees)
-                            : _mm512_fmadd_ps(weight, _mm512_set1_ps(v[i]), sum[i]);
+            sum[i] = _mm512_fmadd_ps(weight, _mm512_set1_ps(v[i]), sum[i]);
+    }
+    for (; j < count; j++) {
+        const float *v = view->v + place[j] * view->v_s + k;
+        const __m512 weight = _mm512_loadu_ps(weights + j * LANES);
+        const __mmask16 sees = _mm512_cmpgt_epi32_mask(seen, _mm512_set1_epi32(j));
+#pragma GCC unroll 16
+        for (int i = 0; i < width; i++)
+            sum[i] = _mm512_mask3_fmadd_ps(weight, _mm512_set1_ps(v[i]), sum[i], sees);
     }
 #pragma GCC unroll 16
     for (int i = 0; i < width; i++)
@@ -96,9 +112,17 @@ INLINE512 void value_tile(float *values, const float *weights, const head_view *
 }
 
 /* Folds a block of keys, the first of which is number `first`, into a group. */
-INLINE512 void fold(group *g, float *scores, const float *keys, const head_view *view,
-                    const int64_t *place, int64_t first, int count, int ragged)
+PYXGLM_TARGET_AVX512 static void fold(group *g, float *scores, const float *keys,
+                                      const head_view *view, const int64_t *place, int64_t first,
+                                      int count)
 {
+    if (g->most - first < count)
+        count = (int)(g->most - first);
+    if (count <= 0)
+        return;
+    const int common = (int)(g->fewest - first < 0       ? 0
+                             : g->fewest - first < count ? g->fewest - first
+                                                         : count);
     const __m512 lowest = _mm512_set1_ps(-FLT_MAX);
     const __m512i seen = _mm512_sub_epi32(g->count, _mm512_set1_epi32((int)first));
     for (int j = 0; j < count; j += 16)
@@ -106,8 +130,7 @@ INLINE512 void fold(group *g, float *scores, const float *keys, const head_view 
 
     __m512 largest = g->largest;
     for (int j = 0; j < count; j++) {
-        const __mmask16 sees =
-            ragged ? _mm512_cmpgt_epi32_mask(seen, _mm512_set1_epi32(j)) : 0xffff;
+        const __mmask16 sees = _mm512_cmpgt_epi32_mask(seen, _mm512_set1_epi32(j));
         __m512 score = _mm512_loadu_ps(scores + j * LANES);
         if (view->masked) {
             score = _mm512_max_ps(lowest, score);
@@ -117,11 +140,10 @@ INLINE512 void fold(group *g, float *scores, const float *keys, const head_view 
     }
     const __m512 rescale = exp_f32x16(_mm512_sub_ps(g->largest, largest));
     g->largest = largest;
-    for (int i = 0; i < 16 && i < count; i++) {
+    for (int i = 0; i < LANES; i++) {
         __m512 sum = _mm512_mul_ps(_mm512_loadu_ps(g->sums + i * LANES), rescale);
-        for (int j = i; j < count; j += 16) {
-            const __mmask16 sees =
-                ragged ? _mm512_cmpgt_epi32_mask(seen, _mm512_set1_epi32(j)) : 0xffff;
+        for (int j = i; j < count; j += LANES) {
+            const __mmask16 sees = _mm512_cmpgt_epi32_mask(seen, _mm512_set1_epi32(j));
             const __m512 score = _mm512_loadu_ps(scores + j * LANES);
             const __m512 weight = exp_f32x16(_mm512_sub_ps(score, largest));
             _mm512_storeu_ps(scores + j * LANES, weight);
@@ -129,31 +151,14 @@ INLINE512 void fold(group *g, float *scores, const float *keys, const head_view 
         }
         _mm512_storeu_ps(g->sums + i * LANES, sum);
     }
-    for (int i = count; i < 16; i++)
-        _mm512_storeu_ps(g->sums + i * LANES,
-                         _mm512_mul_ps(_mm512_loadu_ps(g->sums + i * LANES), rescale));
 
     int64_t k = 0;
     for (; k + 16 <= view->K; k += 16)
-        value_tile(g->values, scores, view, place, count, rescale, seen, ragged, k, 16);
+        value_tile(g->values, scores, view, place, common, count, rescale, seen, k, 16);
     for (; k + 4 <= view->K; k += 4)
-        value_tile(g->values, scores, view, place, count, rescale, seen, ragged, k, 4);
+        value_tile(g->values, scores, view, place, common, count, rescale, seen, k, 4);
     for (; k < view->K; k++)
-        value_tile(g->values, scores, view, place, count, rescale, seen, ragged, k, 1);
-}
-
-PYXGLM_TARGET_AVX512 static void fold_block(group *g, float *scores, const float *keys,
-                                            const head_view *view, const int64_t *place,
-                                            int64_t first, int count)
-{
-    if (g->most - first < count)
-        count = (int)(g->most - first);
-    if (count <= 0)
-        return;
-    if (g->fewest - first < count)
-        fold(g, scores, keys, view, place, first, count, 1);
-    else
-        fold(g, scores, keys, view, place, first, count, 0);
+        value_tile(g->values, scores, view, place, common, count, rescale, seen, k, 1);
 }
 
 /* Writes the outputs of queries [t, t + queries). */
@@ -226,7 +231,7 @@ PYXGLM_TARGET_AVX512 static void attend_together(const head_view *view, sight co
         for (int j = 0; j < count; j += 16)
             transpose_rows(keys + j, BLOCK, view->k, view->k_s, place + j, count - j, K);
         for (int i = 0; i < used; i++)
-            fold_block(&groups[i], scores, keys, view, place, first, count);
+            fold(&groups[i], scores, keys, view, place, first, count);
     }
     for (int i = 0; i < used; i++) {
         const int64_t t = t0 + i * LANES;

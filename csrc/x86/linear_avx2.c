@@ -29,15 +29,23 @@
 
 /* Accumulators between cuts of K, by rows of x and tiles of a strip. */
 typedef struct workspace {
-    __m256 rest[BLOCK_ROWS][TILES][COLUMNS];
+    __m256 rest[BLOCK_ROWS * STRIP];
     float x[];
 } workspace;
 
-/* Where a tile's K begins and ends in the whole. */
-typedef struct cut {
-    int64_t k, width;
+/* A tile, or with `tiles` a row of them: rows of x and of w, and the cut of K,
+ * [begin, end), over which they are multiplied. Accumulators start from `rest`
+ * unless the cut is the first, and go there unless it is the last. Weights
+ * `ahead` bytes on are asked for, unless that is 0. */
+typedef struct tile_args {
+    float *sums;
+    __m256 *rest;
+    const float *x;
+    const char *w;
+    int64_t x_stride, w_stride, begin, end, ahead;
     int first, last;
-} cut;
+} tile_args;
+typedef void tile_fn(const tile_args *t);
 
 /* === Tiles =============================================================== */
 
@@ -62,24 +70,23 @@ INLINE256 void step(__m256 acc[ROWS][WIDE_COLUMNS], const float *x, int64_t x_st
     }
 }
 
-/* sums[r][c] = x[r] . w[c] for R x C outputs, over one cut of K. Accumulators
- * start from `rest` unless the cut is the first, and go there unless it is the
- * last. Weights `ahead` bytes on are asked for, one cache line a row and time. */
-INLINE256 void tile(float *sums, __m256 (*rest)[TILES][COLUMNS], const float *x,
-                    int64_t x_stride, const char *w, int64_t w_stride, cut part, int64_t ahead,
-                    int dtype, int R, int C)
+/* sums[r][c] = x[r] . w[c] for R x C outputs. */
+INLINE256 void tile(const tile_args *t, int dtype, int R, int C)
 {
-    const int64_t line = 64 / pyxglm_itemsize(dtype), end = part.k + part.width;
+    const float *x = t->x;
+    const char *w = t->w;
+    const int64_t x_stride = t->x_stride, w_stride = t->w_stride, end = t->end;
+    const int64_t line = 64 / pyxglm_itemsize(dtype), ahead = t->ahead;
     __m256 acc[ROWS][WIDE_COLUMNS];
 #pragma GCC unroll 6
     for (int r = 0; r < R; r++)
 #pragma GCC unroll 6
         for (int c = 0; c < C; c++)
-            acc[r][c] = part.first ? _mm256_setzero_ps() : rest[r][0][c];
+            acc[r][c] = t->first ? _mm256_setzero_ps() : t->rest[r * STRIP + c];
 
-    int64_t k = part.k;
+    int64_t k = t->begin;
     for (; k + line <= end; k += line) {
-        if (ahead)
+        if (ahead) /* one cache line a row and time */
 #pragma GCC unroll 6
             for (int c = 0; c < C; c++)
                 PYXGLM_PREFETCH_L2(w + c * w_stride + k * pyxglm_itemsize(dtype) + ahead);
@@ -92,12 +99,13 @@ INLINE256 void tile(float *sums, __m256 (*rest)[TILES][COLUMNS], const float *x,
     if (k < end)
         step(acc, x, x_stride, w, w_stride, k, end - k, dtype, R, C);
 
-    if (!part.last) {
+    float *sums = t->sums;
+    if (!t->last) {
 #pragma GCC unroll 6
         for (int r = 0; r < R; r++)
 #pragma GCC unroll 6
             for (int c = 0; c < C; c++)
-                rest[r][0][c] = acc[r][c];
+                t->rest[r * STRIP + c] = acc[r][c];
         return;
     }
     if (C == 1)
@@ -123,23 +131,38 @@ INLINE256 void tile(float *sums, __m256 (*rest)[TILES][COLUMNS], const float *x,
         }
 }
 
-/* The same with the number of rows known only at run time. */
-INLINE256 void tile_of(int64_t R, float *sums, __m256 (*rest)[TILES][COLUMNS], const float *x,
-                       int64_t x_stride, const char *w, int64_t w_stride, cut part,
-                       int64_t ahead, int dtype, int C)
+/* Each shape is a function of its own: inlined into one, they leave gcc 12 too
+ * few registers, and it spends more loads on that than on the operands. */
+#define TILE(name, dtype, R, C)                                                     \
+    PYXGLM_TARGET_AVX2 PYXGLM_NOINLINE static void name(const tile_args *t)         \
+    {                                                                               \
+        tile(t, dtype, R, C);                                                       \
+    }
+#define TILES_OF(suffix, dtype)                                                     \
+    TILE(tile_1x1_##suffix, dtype, 1, 1)                                            \
+    TILE(tile_1x2_##suffix, dtype, 1, 2)                                            \
+    TILE(tile_2x2_##suffix, dtype, 2, 2)                                            \
+    TILE(tile_3x2_##suffix, dtype, 3, 2)                                            \
+    TILE(tile_4x2_##suffix, dtype, 4, 2)                                            \
+    TILE(tile_5x2_##suffix, dtype, 5, 2)                                            \
+    TILE(tile_6x2_##suffix, dtype, 6, 2)                                            \
+    TILE(tile_1x6_##suffix, dtype, 1, 6)                                            \
+    TILE(tile_2x6_##suffix, dtype, 2, 6)
+TILES_OF(f32, PYXGLM_F32)
+TILES_OF(f16, PYXGLM_F16)
+TILES_OF(bf16, PYXGLM_BF16)
+
+/* By stored dtype; 1 x 1, then 1 to 6 rows by 2, then 1 and 2 rows by 6. */
+#define ALL_OF(suffix)                                                              \
+    {tile_1x1_##suffix, tile_1x2_##suffix, tile_2x2_##suffix, tile_3x2_##suffix,    \
+     tile_4x2_##suffix, tile_5x2_##suffix, tile_6x2_##suffix, tile_1x6_##suffix,    \
+     tile_2x6_##suffix}
+static tile_fn *const tile_fns[PYXGLM_DTYPES][ROWS + 3] = {
+    [PYXGLM_F32] = ALL_OF(f32), [PYXGLM_F16] = ALL_OF(f16), [PYXGLM_BF16] = ALL_OF(bf16)};
+
+static tile_fn *tile_for(int dtype, int64_t R, int C)
 {
-    switch (R) {
-    case 1: tile(sums, rest, x, x_stride, w, w_stride, part, ahead, dtype, 1, C); break;
-    case 2: tile(sums, rest, x, x_stride, w, w_stride, part, ahead, dtype, 2, C); break;
-    }
-    if (C > COLUMNS)
-        return;
-    switch (R) {
-    case 3: tile(sums, rest, x, x_stride, w, w_stride, part, ahead, dtype, 3, C); break;
-    case 4: tile(sums, rest, x, x_stride, w, w_stride, part, ahead, dtype, 4, C); break;
-    case 5: tile(sums, rest, x, x_stride, w, w_stride, part, ahead, dtype, 5, C); break;
-    case 6: tile(sums, rest, x, x_stride, w, w_stride, part, ahead, dtype, 6, C); break;
-    }
+    return tile_fns[dtype][C == 1 ? 0 : C == COLUMNS ? R : ROWS + R];
 }
 
 /* Rows [0, M) are cut into the fewest tiles, of nearly equal height. The end of
@@ -202,73 +225,91 @@ INLINE256 const float *spread_rows(float *copy, const float *x, int64_t rows, in
     return copy;
 }
 
-/* sums[m][n] for M rows of x and `tiles` tiles of w. Each tile of the next
- * `tiles` is asked for once, in turn while the rows pass. */
-INLINE256 void multiply(float *sums, workspace *own, const float *x, int64_t x_stride, int64_t M,
-                        const char *w, int64_t w_stride, int64_t tiles, cut part, int dtype,
-                        int C)
+/* sums[m][n] for M rows of x and `tiles` tiles of w, C weights each. Each tile
+ * of the next `tiles` is asked for once, in turn while the rows pass. */
+static void multiply(tile_args t, workspace *own, int64_t M, int64_t tiles, int dtype, int C)
 {
-    const int64_t tile_bytes = C * w_stride, passes = (M + ROWS - 1) / ROWS;
-    int64_t ahead = tiles * tile_bytes;
+    const float *x = t.x;
+    const char *w = t.w;
+    float *sums = t.sums;
+    const int64_t tile_bytes = C * t.w_stride;
+    const int64_t passes = C == 1 ? M : (M + ROWS - 1) / ROWS;
+    int64_t ahead = tiles * tile_bytes, pass = 0;
     if (ahead > 0 && ahead < AHEAD_BYTES)
         ahead *= (AHEAD_BYTES + ahead - 1) / ahead;
-    int64_t pass = 0;
     for (int64_t m = 0, stop; m < M; m = stop, pass++) {
-        stop = tile_end(m, M);
-        for (int64_t i = 0; i < tiles; i++)
-            tile_of(stop - m, sums + m * STRIP + i * C,
-                    own ? (__m256(*)[TILES][COLUMNS]) & own->rest[m][i] : NULL,
-                    x + m * x_stride, x_stride, w + i * tile_bytes, w_stride, part,
-                    i % passes == pass ? ahead : 0, dtype, C);
-    }
-}
-
-/* Rows [m0, m1) of y, outputs [begin, end). */
-INLINE256 void block(const pyxglm_linear_args *a, workspace *own, int64_t m0, int64_t m1,
-                     int64_t begin, int64_t end, int dtype)
-{
-    const int64_t K = a->K, M = m1 - m0, w_stride = K * pyxglm_itemsize(dtype);
-    const int64_t x_stride = own ? spread_stride(K) : K, cut_k = own ? CUT_K : K + 1;
-    const float *x = a->x + m0 * K;
-    if (own)
-        x = spread_rows(own->x, x, M, K, x_stride);
-    const cut whole = {0, K, 1, 1};
-    float sums[BLOCK_ROWS * STRIP];
-    for (int64_t n0 = begin; n0 < end; n0 += STRIP) {
-        const int64_t n1 = n0 + STRIP < end ? n0 + STRIP : end;
-        const char *w = (const char *)a->w + n0 * w_stride;
-        int64_t n = n0;
-        if (M <= 2)
-            for (; n + WIDE_COLUMNS <= n1; n += WIDE_COLUMNS)
-                multiply(sums + n - n0, NULL, x, x_stride, M, w + (n - n0) * w_stride, w_stride,
-                         1, whole, dtype, WIDE_COLUMNS);
-        const int64_t tiles = (n1 - n) / COLUMNS, group = own ? tiles : 1;
-        for (int64_t k = 0; k == 0 || k < K; k += cut_k) {
-            const int64_t width = K - k < cut_k ? K - k : cut_k;
-            const cut part = {k, width, k == 0, k + width == K};
-            for (int64_t i = 0; i < tiles; i += group)
-                multiply(sums + n - n0 + i * COLUMNS, own, x, x_stride, M,
-                         w + (n - n0 + i * COLUMNS) * w_stride, w_stride, group, part, dtype,
-                         COLUMNS);
+        stop = C == 1 ? m + 1 : tile_end(m, M);
+        tile_fn *const run = tile_for(dtype, stop - m, C);
+        for (int64_t i = 0; i < tiles; i++) {
+            t.sums = sums + m * STRIP + i * C;
+            t.rest = own ? own->rest + m * STRIP + i * C : NULL;
+            t.x = x + m * t.x_stride;
+            t.w = w + i * tile_bytes;
+            t.ahead = i % passes == pass ? ahead : 0;
+            run(&t);
         }
-        for (n += tiles * COLUMNS; n < n1; n++)
-            multiply(sums + n - n0, NULL, x, x_stride, M, w + (n - n0) * w_stride, w_stride, 1,
-                     whole, dtype, 1);
-        finish(a, sums, STRIP, m0, m1, n0, n1);
     }
 }
 
-INLINE256 void linear(const pyxglm_linear_args *a, int64_t begin, int64_t end, int dtype)
+/* Outputs [n0, n1), at most a strip, of M rows of x. */
+static void strip(float *sums, workspace *own, const float *x, int64_t x_stride, int64_t M,
+                  const char *w, int64_t outputs, int64_t K, int dtype)
 {
-    const int64_t stride = spread_stride(a->K);
-    int64_t rows = BLOCK_BYTES / (4 * stride);
+    const int64_t w_stride = K * pyxglm_itemsize(dtype);
+    tile_args t = {.sums = sums, .x = x, .x_stride = x_stride, .w = w, .w_stride = w_stride,
+                   .end = K, .first = 1, .last = 1};
+    int64_t n = 0;
+    if (M <= 2) /* a tile of 6 rows of w at a time, from first to last */
+        for (; n + WIDE_COLUMNS <= outputs; n += WIDE_COLUMNS) {
+            multiply(t, NULL, M, 1, dtype, WIDE_COLUMNS);
+            t.w += WIDE_COLUMNS * w_stride;
+            t.sums += WIDE_COLUMNS;
+        }
+    const int64_t tiles = (outputs - n) / COLUMNS;
+    if (own)
+        for (int64_t k = 0; k == 0 || k < K; k += CUT_K) {
+            t.begin = k;
+            t.end = K - k < CUT_K ? K : k + CUT_K;
+            t.first = k == 0;
+            t.last = t.end == K;
+            multiply(t, own, M, tiles, dtype, COLUMNS);
+        }
+    else
+        for (int64_t i = 0; i < tiles; i++) {
+            multiply(t, NULL, M, 1, dtype, COLUMNS);
+            t.w += COLUMNS * w_stride;
+            t.sums += COLUMNS;
+        }
+    for (n += tiles * COLUMNS; n < outputs; n++)
+        multiply((tile_args){.sums = sums + n, .x = x, .x_stride = x_stride,
+                             .w = w + n * w_stride, .w_stride = w_stride, .end = K, .first = 1,
+                             .last = 1},
+                 NULL, M, 1, dtype, 1);
+}
+
+PYXGLM_TARGET_AVX2 static void linear(const pyxglm_linear_args *a, int64_t begin, int64_t end,
+                                      int dtype)
+{
+    const int64_t K = a->K, spread = spread_stride(K);
+    int64_t rows = BLOCK_BYTES / (4 * spread);
     rows = rows > BLOCK_ROWS ? BLOCK_ROWS : rows < ROWS ? ROWS : rows / ROWS * ROWS;
     workspace *own = NULL; /* without memory for it: slower, the same bits */
     if (a->M >= MANY_ROWS && end - begin >= STRIP)
         own = pyxglm_scratch(PYXGLM_SCRATCH_KERNEL,
-                             sizeof *own + (size_t)(rows * stride) * sizeof *own->x);
-    for (int64_t m = 0; m < a->M; m += rows)
-        block(a, own, m, m + rows < a->M ? m + rows : a->M, begin, end, dtype);
+                             sizeof *own + (size_t)(rows * spread) * sizeof *own->x);
+    float sums[BLOCK_ROWS * STRIP];
+    for (int64_t m0 = 0; m0 < a->M; m0 += rows) {
+        const int64_t m1 = m0 + rows < a->M ? m0 + rows : a->M;
+        const float *x = a->x + m0 * K;
+        if (own)
+            x = spread_rows(own->x, x, m1 - m0, K, spread);
+        for (int64_t n0 = begin; n0 < end; n0 += STRIP) {
+            const int64_t n1 = n0 + STRIP < end ? n0 + STRIP : end;
+            strip(sums, own, x, own ? spread : K, m1 - m0,
+                  (const char *)a->w + n0 * K * pyxglm_itemsize(dtype), n1 - n0, K, dtype);
+            finish(a, sums, STRIP, m0, m1, n0, n1);
+        }
+    }
 }
 
 PYXGLM_TARGET_AVX2 void pyxglm_linear_f32_avx2(const pyxglm_linear_args *a, int64_t begin,
