@@ -1,0 +1,94 @@
+"""The scores of the next token: as few of them as a step needs.
+
+A greedy step needs the best score of a row, a draw among the k best those. With
+256,008 tokens it pays not to store the others: the output head can tell the
+best without (`ops.head`), and with the same bits.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import numpy as np
+
+from pyxglm.cache import KVCache
+from pyxglm.dtypes import Array
+from pyxglm.modeling import XGLMForCausalLM
+from pyxglm.pretrained import XGLMPreTrainedModel
+
+
+class AllScores:
+    """The scores of the next token of every row, as a model returned them."""
+
+    def __init__(self, logits_BTV: Array) -> None:
+        self._scores_BV = logits_BTV[:, -1]
+
+    def all(self) -> Array:
+        """Return the scores (B, V) of all tokens."""
+        return self._scores_BV
+
+    def best(self, k: int) -> tuple[Array, Array] | None:
+        """Return None: all scores are there, so nothing is saved by having fewer."""
+        return None
+
+
+class HiddenScores(AllScores):
+    """The scores of the next token of every row, still to be computed from hidden states."""
+
+    def __init__(self, hidden_BTD: Array, head_VD: Array, ops: Any) -> None:
+        self._hidden_BD = np.ascontiguousarray(hidden_BTD[:, -1])
+        self._head_VD, self._ops = head_VD, ops
+
+    def all(self) -> Array:
+        """Return the scores (B, V) of all tokens."""
+        with np.errstate(all="ignore"):
+            scores_BV: Array = self._ops.linear(self._hidden_BD, self._head_VD)
+        return scores_BV
+
+    def best(self, k: int) -> tuple[Array, Array] | None:
+        """Return the k best scores and their ids (B, k), best first; None if there are no k."""
+        if k > len(self._head_VD):
+            return None
+        with np.errstate(all="ignore"):
+            scores_BK, ids_BK = self._ops.head_top(self._hidden_BD, self._head_VD, k)
+        return scores_BK, ids_BK
+
+
+def ask(model: Any, **inputs: Any) -> tuple[AllScores, Any]:
+    """Call a model; return the scores of the next token, and its past.
+
+    `XGLMForCausalLM` computes hidden states only. A class made from it that has
+    a `forward` of its own is called like any other model: it may change logits.
+
+    Raises
+    ------
+    TypeError
+        If the model returns no logits.
+    """
+    kind = type(model)
+    own = (XGLMForCausalLM.forward, XGLMForCausalLM.__call__)
+    if isinstance(model, XGLMForCausalLM) and (kind.forward, kind.__call__) == own:
+        outputs = model.model(**inputs, return_dict=True)
+        scores = HiddenScores(outputs.last_hidden_state, model._head(), model._ops)
+        return scores, outputs.past_key_values
+    outputs = model(**inputs, return_dict=True, **_last_logits_only(model))
+    if getattr(outputs, "logits", None) is None:
+        raise TypeError(
+            f"{kind.__name__} returned no logits, expected a model with an output head"
+            " such as XGLMForCausalLM"
+        )
+    return AllScores(outputs.logits), outputs.past_key_values
+
+
+def new_cache(model: Any, tokens: int) -> KVCache | None:
+    """Return a cache to be filled in place, if the model has such a thing."""
+    if not isinstance(model, XGLMPreTrainedModel):
+        return None
+    return KVCache(model.config.num_layers, tokens)
+
+
+def _last_logits_only(model: Any) -> dict[str, int]:
+    """Return the argument that keeps a model from computing logits nobody reads."""
+    call = getattr(model, "forward", model)
+    return {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(call).parameters else {}
