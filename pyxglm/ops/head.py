@@ -16,6 +16,9 @@ from pyxglm.ops.stored import widened_blocks
 #: Positions whose logits exist at a time when the best are looked for.
 _POSITIONS = 32
 
+#: Tokens whose logits exist at a time when the sums are collected.
+_TOKENS = 512
+
 
 def head_top(hidden_ND: Array, head_VD: Array, k: int) -> tuple[Array, Array]:
     """Find the k best tokens of each position, best first.
@@ -78,7 +81,7 @@ def head_log_probs(hidden_ND: Array, head_VD: Array, targets_N: Array) -> tuple[
     check_targets(targets_N, N, len(head_VD))
     chosen_N = np.zeros(N, dtype)
     largest, sums = [], []
-    for block, rows in widened_blocks(head_VD, dtype, always=True):
+    for block, rows in widened_blocks(head_VD, dtype, _TOKENS):
         logits = hidden_ND @ rows.T
         here_N = np.flatnonzero((targets_N >= block.start) & (targets_N < block.stop))
         chosen_N[here_N] = logits[here_N, targets_N[here_N] - block.start]

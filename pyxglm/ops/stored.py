@@ -27,19 +27,19 @@ def widen(weight: Array, dtype: Any) -> Array:
 
 
 def widened_blocks(
-    weight_OI: Array, dtype: Any, *, always: bool = False
+    weight_OI: Array, dtype: Any, rows: int | None = None
 ) -> Iterator[tuple[slice, Array]]:
-    """Yield a matrix by blocks of rows, widened.
+    """Yield a matrix by blocks of so many rows, widened.
 
-    Whole, if there is nothing to widen and blocks are not asked for by `always`.
+    Without a number: by as many as stay in the cache, or whole if there is
+    nothing to widen.
 
     >>> [block.stop for block, _ in widened_blocks(np.zeros((300, 2048), "f2"), np.float32)]
     [256, 300]
     """
-    rows = len(weight_OI)
-    step = max(1, rows)
-    if always or weight_OI.dtype != dtype:
+    count, step = len(weight_OI), rows or max(1, len(weight_OI))
+    if rows is None and weight_OI.dtype != dtype:
         step = max(1, _BLOCK_BYTES // max(1, weight_OI.shape[1] * weight_OI.itemsize))
-    for start in range(0, rows, step):
-        block = slice(start, min(start + step, rows))
+    for start in range(0, count, step):
+        block = slice(start, min(start + step, count))
         yield block, widen(weight_OI[block], dtype)
