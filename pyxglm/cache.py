@@ -113,6 +113,10 @@ class KVCache(Sequence[LayerPast]):
         """Store a layer's keys and values of the encoder's states."""
         self._new_cross[layer] = (k_BHEK, v_BHEK)
 
+    def forget(self, layer: int) -> None:
+        """Give back the memory of a layer that will not be read again."""
+        self._layers[layer] = None
+
     def reorder(self, beam_idx: Any) -> None:
         """Make row b of the batch a copy of row ``beam_idx[b]``, in every layer."""
         rows_B = np.asarray(beam_idx, np.intp)

@@ -11,6 +11,7 @@ from pyxglm.dtypes import Array
 from pyxglm.inputs import as_numbers, positions, token_ids, whole_number
 from pyxglm.losses import checked_labels, token_log_probs
 from pyxglm.ops.reference import IGNORE_INDEX
+from pyxglm.packing import decode_packed
 from pyxglm.parameters import EMBEDDING
 from pyxglm.vocabulary import VocabularyMixin
 
@@ -41,10 +42,10 @@ class ScoringMixin(VocabularyMixin):
         input_ids
             Token ids (B, T).
         labels
-            Token ids (B, T), -100 where nothing is asked. Default: `input_ids`
-            where a token and the one before it are real, by `attention_mask`.
+            Token ids (B, T), -100 where nothing is asked; nor is it behind
+            padding. Default: `input_ids` where `attention_mask` is 1.
         attention_mask
-            (B, T), 1 for real tokens and 0 for padding on either side.
+            (B, T), 1 for real tokens and 0 for padding, which is not computed.
         position_ids
             (B, T) or (1, T). Default: counted over the ones of
             `attention_mask`, as in generation.
@@ -56,7 +57,7 @@ class ScoringMixin(VocabularyMixin):
         log_probs
             (B, T - 1), in nats. ``log_probs[b, t]`` is the log-probability of
             ``labels[b, t + 1]`` after the tokens ``input_ids[b, : t + 1]``; it
-            is 0 where the label is -100. Sums of rows are the log-probabilities
+            is 0 where nothing is asked. Sums of rows are the log-probabilities
             of texts (without their first tokens, which nothing predicts).
 
         Raises
@@ -81,38 +82,35 @@ class ScoringMixin(VocabularyMixin):
         step = whole_number("chunk_size", chunk_size, 1)
         ids_BT = token_ids("input_ids", input_ids, len(self._parameters[EMBEDDING]))
         B, T = ids_BT.shape
-        real_BT, mask_BT = np.ones((B, T), bool), None
+        real_BT = np.ones((B, T), bool)
         if attention_mask is not None:
-            mask_BT = as_numbers("attention_mask", attention_mask, np.float64)
-            if mask_BT.shape != (B, T):
+            real_BT = as_numbers("attention_mask", attention_mask, np.float64) == 1
+            if real_BT.shape != (B, T):
                 raise ValueError(
-                    f"attention_mask has shape {mask_BT.shape}, expected {(B, T)} as input_ids"
+                    f"attention_mask has shape {real_BT.shape}, expected {(B, T)} as input_ids"
                 )
-            real_BT = mask_BT == 1
-        if labels is None:
-            labels_BT = np.where(real_BT, ids_BT, IGNORE_INDEX)
-            labels_BT[:, 1:][~real_BT[:, :-1]] = IGNORE_INDEX
-        else:
+        labels_BT = np.where(real_BT, ids_BT, IGNORE_INDEX)
+        if labels is not None:
             labels_BT = checked_labels(labels, (B, T), len(head_VD))
         if position_ids is None:
             position_ids = counted_positions(real_BT.astype(np.int64))
         positions_BT = positions(position_ids, B, T, 0, self.model._positions.rows(T))
 
+        positions_BT = np.broadcast_to(positions_BT, (B, T))
+
         last = max(0, T - 1)  # the last token predicts nothing that is known
         found_BT = np.zeros((B, last), self.model.compute)
-        cache = KVCache(self.config.num_layers, last) if last > step else None
+        caches = None
+        if last > step:
+            longest = real_BT[:, :last].sum(axis=-1).tolist()
+            caches = [KVCache(self.config.num_layers, length) for length in longest]
         for start in range(0, last, step):
-            stop = min(start + step, last)
-            hidden_BTD = self.model.forward(
-                ids_BT[:, start:stop],
-                None if mask_BT is None else mask_BT[:, :stop],
-                positions_BT[:, start:stop],
-                past_key_values=cache,
-                use_cache=cache is not None,
-                return_dict=True,
-            ).last_hidden_state
+            columns = np.arange(T)
+            part = real_BT & (columns >= start) & (columns < min(start + step, last))
+            lengths = part.sum(axis=-1).tolist()
+            hidden_ND = decode_packed(self.model, ids_BT[part], positions_BT[part], lengths, caches)
+            targets_N = labels_BT[:, 1:][part[:, :-1]]
             with np.errstate(all="ignore"):
-                found_BT[:, start:stop] = token_log_probs(
-                    hidden_BTD, head_VD, labels_BT[:, start + 1 : stop + 1], self._ops
-                )
+                log_probs_1N = token_log_probs(hidden_ND[None], head_VD, targets_N[None], self._ops)
+            found_BT[part[:, :-1]] = log_probs_1N[0]
         return found_BT

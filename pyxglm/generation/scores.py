@@ -14,7 +14,10 @@ import numpy as np
 
 from pyxglm.cache import KVCache
 from pyxglm.dtypes import Array
-from pyxglm.modeling import XGLMForCausalLM
+from pyxglm.inputs import positions as checked_positions
+from pyxglm.inputs import token_ids
+from pyxglm.modeling import XGLMForCausalLM, XGLMModel
+from pyxglm.packing import decode_packed, join
 from pyxglm.pretrained import XGLMPreTrainedModel
 
 
@@ -69,9 +72,8 @@ def ask(model: Any, **inputs: Any) -> tuple[AllScores, Any]:
     kind = type(model)
     own = (XGLMForCausalLM.forward, XGLMForCausalLM.__call__)
     if isinstance(model, XGLMForCausalLM) and (kind.forward, kind.__call__) == own:
-        outputs = model.model(**inputs, return_dict=True)
-        scores = HiddenScores(outputs.last_hidden_state, model._head(), model._ops)
-        return scores, outputs.past_key_values
+        last_B1D, past = _last_states(model.model, **inputs)
+        return HiddenScores(last_B1D, model._head(), model._ops), past
     outputs = model(**inputs, return_dict=True, **_last_logits_only(model))
     if getattr(outputs, "logits", None) is None:
         raise TypeError(
@@ -79,6 +81,29 @@ def ask(model: Any, **inputs: Any) -> tuple[AllScores, Any]:
             " such as XGLMForCausalLM"
         )
     return AllScores(outputs.logits), outputs.past_key_values
+
+
+def _last_states(model: XGLMModel, **inputs: Any) -> tuple[Array, Any]:
+    """Return the hidden states (B, 1, D) of the last column, and the past.
+
+    A batch with padding among its new tokens is packed, so that none is computed.
+    """
+    ids_BT, mask_BS = inputs["input_ids"], inputs["attention_mask"]
+    real_BT = mask_BS == 1
+    if real_BT.shape != ids_BT.shape or real_BT.all() or not real_BT[:, -1].all():
+        outputs = model(**inputs, return_dict=True)
+        return outputs.last_hidden_state[:, -1:], outputs.past_key_values
+    B, T = ids_BT.shape
+    token_ids("input_ids", ids_BT, len(model.embed_tokens.weight))
+    rows = model._positions.rows(T)
+    positions_BT = checked_positions(inputs["position_ids"], B, T, 0, rows)
+    batch = inputs["past_key_values"]
+    lengths = real_BT.sum(axis=-1).tolist()
+    caches = None if batch is None else [KVCache(len(batch), length) for length in lengths]
+    hidden_ND = decode_packed(model, ids_BT[real_BT], positions_BT[real_BT], lengths, caches)
+    if caches is not None:
+        join(caches, real_BT, batch)
+    return hidden_ND[np.cumsum(lengths) - 1][:, None], batch
 
 
 def new_cache(model: Any, tokens: int) -> KVCache | None:
