@@ -191,6 +191,15 @@ def test_log_probs_of_padded_texts(side: str) -> None:
         assert np.abs(found[0, real] - alone[0]).max() < 1e-5
 
 
+def test_nothing_is_asked_behind_padding() -> None:
+    mask = [[1, 1, 0, 1, 1], [1, 1, 1, 1, 0]]
+    found = lm().log_probs(IDS, IDS, mask)
+    assert ((found == 0) == [[False, False, True, False], [False] * 4]).all()
+    default = lm().log_probs(IDS, attention_mask=mask)
+    assert ((default == 0) == [[False, True, True, False], [False, False, False, True]]).all()
+    assert (default[default != 0] == found[default != 0]).all()
+
+
 def test_log_probs_at_given_positions() -> None:
     model = lm()
     shifted = np.arange(5)[None] + 3
