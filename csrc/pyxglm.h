@@ -148,6 +148,19 @@ typedef void pyxglm_attention_fn(const pyxglm_attention_args *a, int64_t begin, 
 int64_t pyxglm_attention_tasks(const pyxglm_attention_args *a);
 int64_t pyxglm_attention_scratch(const pyxglm_attention_args *a); /* floats */
 
+/* k_room[b,h,start + t,:] = k[b,h,t,:] and the same for v: T new tokens' keys
+ * and values go into the cache, which has room for S tokens.
+ *
+ * begin and end count rows of K numbers, by sequence, then head, then token. */
+typedef struct pyxglm_cache_append_args {
+    float *k_room, *v_room;        /* (B, H, S, K) */
+    const float *k, *v;            /* element (b, h, t, i) at k + b*k_b + h*k_h + t*k_t + i */
+    int64_t start, S, B, H, T, K;
+    int64_t k_b, k_h, k_t, v_b, v_h, v_t; /* strides, in floats */
+} pyxglm_cache_append_args;
+typedef void pyxglm_cache_append_fn(const pyxglm_cache_append_args *a, int64_t begin,
+                                    int64_t end);
+
 /* The table of kernels. scalar/ fills all of it; then every level that the CPU
  * and the operating system allow overwrites what it has. */
 typedef struct pyxglm_kernels {
@@ -159,6 +172,7 @@ typedef struct pyxglm_kernels {
     pyxglm_map_fn *activation[5];      /* by activation; [PYXGLM_LINEAR] copies */
     pyxglm_linear_fn *linear[3];       /* by dtype */
     pyxglm_attention_fn *attention;
+    pyxglm_cache_append_fn *cache_append;
 } pyxglm_kernels;
 
 /* === Levels ============================================================== */
@@ -184,7 +198,7 @@ int pyxglm_use_level(int level);
  * the checker and the benchmark. Everything else calls pyxglm_run_*. */
 const pyxglm_kernels *pyxglm_table(int level);
 
-/* The entries of the table by name: "embed_f32", ..., "attention"; NULL behind
+/* The entries of the table by name: "embed_f32", ..., "cache_append"; NULL behind
  * the last. And the level whose kernel serves an entry when `level` is in use. */
 const char *pyxglm_entry_name(int entry);
 int pyxglm_serving_level(int level, int entry);
@@ -217,6 +231,7 @@ int pyxglm_run_log_softmax(const pyxglm_map_args *a, int level);
 int pyxglm_run_activation(const pyxglm_map_args *a, int activation, int level);
 int pyxglm_run_linear(const pyxglm_linear_args *a, int dtype, int level);
 int pyxglm_run_attention(const pyxglm_attention_args *a, int level);
+int pyxglm_run_cache_append(const pyxglm_cache_append_args *a, int level);
 
 /* === Limits of the machine =============================================== */
 

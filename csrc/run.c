@@ -205,3 +205,27 @@ int pyxglm_run_attention(const pyxglm_attention_args *a, int level)
     pyxglm_parallel(attention_tasks, &job, tasks, grain_of(tasks, cost, MIN_PRODUCTS));
     return atomic_load(&job.failed) ? PYXGLM_NO_MEMORY : PYXGLM_OK;
 }
+
+/* === The cache ============================================================ */
+
+typedef struct cache_append_job {
+    pyxglm_cache_append_fn *kernel;
+    const pyxglm_cache_append_args *a;
+} cache_append_job;
+
+static void cache_append_rows(void *context, int64_t begin, int64_t end)
+{
+    const cache_append_job *job = context;
+    job->kernel(job->a, begin, end);
+}
+
+int pyxglm_run_cache_append(const pyxglm_cache_append_args *a, int level)
+{
+    const pyxglm_kernels *table = pyxglm_table(level);
+    if (!table)
+        return PYXGLM_NO_LEVEL;
+    cache_append_job job = {table->cache_append, a};
+    const int64_t rows = a->B * a->H * a->T;
+    pyxglm_parallel(cache_append_rows, &job, rows, grain_of(rows, 2 * a->K, MIN_ELEMENTS));
+    return PYXGLM_OK;
+}

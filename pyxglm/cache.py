@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from pyxglm.dtypes import Array
+from pyxglm.ops import reference
 
 #: One layer's entry: (k_BHSK, v_BHSK), and with cross-attention also the
 #: encoder's (k_BHEK, v_BHEK).
@@ -69,16 +70,20 @@ class KVCache(Sequence[LayerPast]):
         if self.length == 0:  # the next pass may have another batch size
             self._layers = [None] * len(self)
 
-    def append(self, layer: int, k_BHTK: Array, v_BHTK: Array) -> tuple[Array, Array]:
-        """Store a layer's T new keys and values; return all S = length + T of them."""
+    def append(
+        self, layer: int, k_BHTK: Array, v_BHTK: Array, ops: Any = reference
+    ) -> tuple[Array, Array]:
+        """Store a layer's T new keys and values; return all S = length + T of them.
+
+        `ops` is the namespace of the backend that copies them.
+        """
         end = self.length + k_BHTK.shape[2]
         stored = self._layers[layer]
         if stored is None or end > stored[0].shape[2]:
             stored = self._grow(stored, k_BHTK, end)
             self._layers[layer] = stored
         k_BHSK, v_BHSK = stored
-        k_BHSK[:, :, self.length : end] = k_BHTK
-        v_BHSK[:, :, self.length : end] = v_BHTK
+        ops.cache_append(k_BHSK, v_BHSK, k_BHTK, v_BHTK, self.length)
         return k_BHSK[:, :, :end], v_BHSK[:, :, :end]
 
     def _grow(
@@ -107,6 +112,10 @@ class KVCache(Sequence[LayerPast]):
     def set_cross(self, layer: int, k_BHEK: Array, v_BHEK: Array) -> None:
         """Store a layer's keys and values of the encoder's states."""
         self._new_cross[layer] = (k_BHEK, v_BHEK)
+
+    def forget(self, layer: int) -> None:
+        """Give back the memory of a layer that will not be read again."""
+        self._layers[layer] = None
 
     def reorder(self, beam_idx: Any) -> None:
         """Make row b of the batch a copy of row ``beam_idx[b]``, in every layer."""

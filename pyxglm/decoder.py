@@ -137,7 +137,7 @@ def self_attention(x_BTD: Array, residual_BTD: Array, attn: Any, index: int, run
     q_BHTK = query(x_BTD, attn, run)
     k_BHSK, v_BHSK = keys_and_values(x_BTD, attn, run)
     if run.cache is not None:
-        k_BHSK, v_BHSK = run.cache.append(index, k_BHSK, v_BHSK)
+        k_BHSK, v_BHSK = run.cache.append(index, k_BHSK, v_BHSK, run.ops)
     head_mask_H = None if run.head_mask_LH is None else run.head_mask_LH[index]
     out_BHTK, weights_BHTS = run.ops.attention(
         q_BHTK, k_BHSK, v_BHSK, **run.mask._asdict(), head_mask_H=head_mask_H,

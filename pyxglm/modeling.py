@@ -17,14 +17,15 @@ from pyxglm.config import XGLMConfig
 from pyxglm.dtypes import Array
 from pyxglm.embeddings import Embedding
 from pyxglm.generation_mixin import GenerationMixin
-from pyxglm.losses import check_loss_type, language_model_loss
+from pyxglm.losses import check_loss_type, language_model_loss, loss_without_logits
 from pyxglm.outputs import (
     BaseModelOutputWithPastAndCrossAttentions,
     CausalLMOutputWithCrossAttentions,
     Wants,
 )
-from pyxglm.parameters import EMBEDDING, HEAD, layer_heads
+from pyxglm.parameters import EMBEDDING, layer_heads
 from pyxglm.pretrained import XGLMPreTrainedModel
+from pyxglm.scoring_mixin import ScoringMixin
 
 
 class XGLMModel(XGLMPreTrainedModel):
@@ -198,7 +199,7 @@ class XGLMModel(XGLMPreTrainedModel):
         return [np.delete(mask_H, pruned.get(i, [])) for i, mask_H in enumerate(mask_LH)]
 
 
-class XGLMForCausalLM(GenerationMixin, XGLMPreTrainedModel):
+class XGLMForCausalLM(GenerationMixin, ScoringMixin, XGLMPreTrainedModel):
     """XGLM with its language-modelling head: token ids to next-token logits.
 
     Parameters
@@ -256,6 +257,7 @@ class XGLMForCausalLM(GenerationMixin, XGLMPreTrainedModel):
         *,
         loss_type: str | None = None,
         logits_to_keep: int = 0,
+        output_logits: bool = True,
     ) -> Any:
         """Compute next-token logits, and a loss if there are labels.
 
@@ -272,6 +274,11 @@ use_cache, output_attentions, output_hidden_states, return_dict
             ``"standard"`` or ``"hf-4.37"``; None as the model's `loss_type`.
         logits_to_keep
             Compute logits for the last so many positions only; 0 means all.
+        output_logits
+            If False, there are no logits in the result (absent, as attentions
+            that were not asked for), and none are stored: a loss is computed
+            from some positions at a time, and only from those whose label
+            counts. ``use_cache=None`` then means False.
 
         Returns
         -------
@@ -283,21 +290,30 @@ use_cache, output_attentions, output_hidden_states, return_dict
         ------
         ValueError, TypeError, IndexError
             As in `XGLMModel.forward`; for labels of another shape or beyond the
-            vocabulary; for labels together with `logits_to_keep`.
+            vocabulary; for `logits_to_keep` together with labels or without
+            logits.
         """
         keep = inputs.whole_number("logits_to_keep", logits_to_keep, 0)
         if labels is not None and keep:
             raise ValueError("labels and logits_to_keep are given, expected one: a loss needs all")
+        if not output_logits:
+            if keep:
+                raise ValueError(f"logits_to_keep is {keep}, expected 0: output_logits is False")
+            use_cache = bool(use_cache)
         kind = self.loss_type if loss_type is None else check_loss_type(loss_type)
         result = self.model.forward(
             input_ids, attention_mask, position_ids, encoder_hidden_states, encoder_attention_mask,
             head_mask, cross_attn_head_mask, past_key_values, inputs_embeds, use_cache,
             output_attentions, output_hidden_states, return_dict=True,
         )  # fmt: skip
-        head_VD = self._parameters.get(HEAD, self._parameters[EMBEDDING])
+        hidden_BTD, head_VD, pad = result[0], self._head(), self.config.pad_token_id
+        logits_BTV = None
         with np.errstate(all="ignore"):
-            logits_BTV = decoder.logits(result.last_hidden_state[:, -keep:], head_VD, self._ops)
-            loss = language_model_loss(logits_BTV, labels, kind, self.config.pad_token_id)
+            if output_logits:
+                logits_BTV = decoder.logits(hidden_BTD[:, -keep:], head_VD, self._ops)
+                loss = language_model_loss(logits_BTV, labels, kind, pad)
+            else:
+                loss = loss_without_logits(hidden_BTD, head_VD, labels, kind, pad, self._ops)
         output = CausalLMOutputWithCrossAttentions(
             loss=loss,
             logits=logits_BTV,

@@ -98,7 +98,8 @@ class CausalLMOutputWithCrossAttentions(ModelOutput):
     loss
         Mean negative log-likelihood in nats, a scalar, if labels were given.
     logits
-        (B, T, V): unnormalised log-probabilities of the next token.
+        (B, T, V): unnormalised log-probabilities of the next token; absent with
+        ``output_logits=False``.
     past_key_values, hidden_states, attentions, cross_attentions
         As in `BaseModelOutputWithPastAndCrossAttentions`.
     """

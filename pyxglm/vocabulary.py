@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pyxglm.config import XGLMConfig
+from pyxglm.dtypes import Array
 from pyxglm.embeddings import Embedding, Head, embedding_matrix
 from pyxglm.initialization import resized_rows
 from pyxglm.inputs import whole_number
@@ -41,8 +42,12 @@ class VocabularyMixin:
         """Return the output head, or None for a model without one."""
         if self._bare:
             return None
-        weight = self._parameters.get(HEAD, self._parameters[EMBEDDING])
-        return Head(weight, np.dtype(self.compute), self._ops)
+        return Head(self._head(), np.dtype(self.compute), self._ops)
+
+    def _head(self) -> Array:
+        """Return the head's matrix as it is stored: by default the embedding's."""
+        head_VD: Array = self._parameters.get(HEAD, self._parameters[EMBEDDING])
+        return head_VD
 
     def set_output_embeddings(self, new_embeddings: Any) -> None:
         """Replace the head by an array (V, D) or a `Head`.

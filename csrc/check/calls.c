@@ -104,6 +104,45 @@ static void fill_linear(call *made)
     a->y_stride = NUMBER("y_stride");
 }
 
+static void fill_cache_append(call *made)
+{
+    const case_file *file = made->file;
+    pyxglm_cache_append_args *a = &made->args.cache_append;
+    a->k_room = output(made, "k_room");
+    a->v_room = output(made, "v_room");
+    a->k = input(made, "k");
+    a->v = input(made, "v");
+    a->start = NUMBER("start");
+    a->S = NUMBER("S");
+    a->B = NUMBER("B");
+    a->H = NUMBER("H");
+    a->T = NUMBER("T");
+    a->K = NUMBER("K");
+    a->k_b = NUMBER("k_b");
+    a->k_h = NUMBER("k_h");
+    a->k_t = NUMBER("k_t");
+    a->v_b = NUMBER("v_b");
+    a->v_h = NUMBER("v_h");
+    a->v_t = NUMBER("v_t");
+}
+
+static void fill_head(call *made)
+{
+    const case_file *file = made->file;
+    pyxglm_head_args *a = &made->args.head;
+    a->x = input(made, "x");
+    a->w = input(made, "w");
+    a->ids = (int64_t *)(void *)output(made, "ids"); /* two floats of room for each */
+    a->values = output(made, "values");
+    a->targets = input(made, "targets");
+    a->target_logits = output(made, "target_logits");
+    a->log_sums = output(made, "log_sums");
+    a->top = NUMBER("top");
+    a->M = NUMBER("M");
+    a->V = NUMBER("V");
+    a->K = NUMBER("K");
+}
+
 call call_new(const case_file *file)
 {
     call made = {.file = file, .op = case_op(file), .dtype = case_dtype(file)};
@@ -112,6 +151,10 @@ call call_new(const case_file *file)
         fill_attention(&made);
     } else if (!strcmp(made.op, "linear")) {
         fill_linear(&made);
+    } else if (!strcmp(made.op, "cache_append")) {
+        fill_cache_append(&made);
+    } else if (!strcmp(made.op, "head")) {
+        fill_head(&made);
     } else if (!strcmp(made.op, "embed")) {
         pyxglm_embed_args *a = &made.args.embed;
         a->hidden = output(&made, "hidden");
@@ -164,6 +207,10 @@ int64_t call_tasks(const call *made)
         return pyxglm_attention_tasks(&made->args.attention);
     if (!strcmp(made->op, "linear"))
         return made->args.linear.N;
+    if (!strcmp(made->op, "cache_append"))
+        return made->args.cache_append.B * made->args.cache_append.H * made->args.cache_append.T;
+    if (!strcmp(made->op, "head"))
+        return 1;
     if (!strcmp(made->op, "embed"))
         return made->args.embed.rows;
     if (!strcmp(made->op, "layer_norm"))
@@ -192,6 +239,10 @@ void call_kernel(call *made, int level, int64_t begin, int64_t end)
         call_attention(table, made, begin, end);
     else if (!strcmp(made->op, "linear"))
         table->linear[made->dtype](&made->args.linear, begin, end);
+    else if (!strcmp(made->op, "cache_append"))
+        table->cache_append(&made->args.cache_append, begin, end);
+    else if (!strcmp(made->op, "head"))
+        pyxglm_run_head(&made->args.head, made->dtype, level);
     else if (!strcmp(made->op, "embed"))
         table->embed[made->dtype](&made->args.embed, begin, end);
     else if (!strcmp(made->op, "layer_norm"))
@@ -210,6 +261,10 @@ int call_run(call *made, int level)
         return pyxglm_run_attention(&made->args.attention, level);
     if (!strcmp(made->op, "linear"))
         return pyxglm_run_linear(&made->args.linear, made->dtype, level);
+    if (!strcmp(made->op, "cache_append"))
+        return pyxglm_run_cache_append(&made->args.cache_append, level);
+    if (!strcmp(made->op, "head"))
+        return pyxglm_run_head(&made->args.head, made->dtype, level);
     if (!strcmp(made->op, "embed"))
         return pyxglm_run_embed(&made->args.embed, case_number(made->file, "V"),
                                 case_number(made->file, "P"), made->dtype, level);

@@ -8,7 +8,7 @@
 #define CANARY UINT32_C(0x7feadead)
 
 #define MOST_INPUTS 8
-#define MOST_OUTPUTS 2
+#define MOST_OUTPUTS 4
 
 typedef struct call {
     const case_file *file;
@@ -21,6 +21,8 @@ typedef struct call {
         pyxglm_map_args map;
         pyxglm_linear_args linear;
         pyxglm_attention_args attention;
+        pyxglm_cache_append_args cache_append;
+        pyxglm_head_args head;
     } args;
     int inputs, outputs;
     const char *input_names[MOST_INPUTS], *output_names[MOST_OUTPUTS];
@@ -33,7 +35,8 @@ call call_new(const case_file *file);
 void call_free(call *made);
 
 /* The end of the largest range; the kernel of a level on a range; the entry
- * point, which returns its code. */
+ * point, which returns its code. The head has an entry point only, which is
+ * called as one task. */
 int64_t call_tasks(const call *made);
 void call_kernel(call *made, int level, int64_t begin, int64_t end);
 int call_run(call *made, int level);

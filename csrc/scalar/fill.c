@@ -13,5 +13,6 @@ void pyxglm_fill_scalar(pyxglm_kernels *table)
                        pyxglm_relu_scalar, pyxglm_silu_scalar},
         .linear = {pyxglm_linear_f32_scalar, pyxglm_linear_f16_scalar, pyxglm_linear_bf16_scalar},
         .attention = pyxglm_attention_scalar,
+        .cache_append = pyxglm_cache_append_scalar,
     };
 }

@@ -16,18 +16,23 @@ import numpy as np
 
 from pyxglm.check import native, report
 from pyxglm.check.cases import ACTIVATIONS, OPS, Case
+from pyxglm.check.head_cases import HEAD
 from pyxglm.check.inputs import numbers
 from pyxglm.check.limits import Limits
 from pyxglm.check.plan import Variant
 from pyxglm.check.problems import Problem, problem
 from pyxglm.cli.terminal import Output
 from pyxglm.dtypes import Array
+from pyxglm.ops import reference
 
 #: Seconds for a comparison, and turns at least.
 _SECONDS, _TURNS = 1.2, 3
 
 #: Bytes of weights that one row is multiplied with in turns: more than caches hold.
 _STREAMED = 1 << 28
+
+#: Tokens of the head's vocabulary: fewer than XGLM has, but more than caches hold.
+_TOKENS = 32000
 
 #: A level this much slower than a lower one is pointed at.
 _SLOWER = 1.10
@@ -94,6 +99,17 @@ def loads(op: str, dtype: str) -> Iterator[Load]:
             )  # fmt: skip
             moved = F * D * stored + 4 * (M * D + M * F)
             yield Load(f"{M} x {D} x {F}", given, moved, 2 * M * D * F, used)
+    elif op == HEAD:
+        head_VD = drawn((_TOKENS, D), dtype)
+        for name, M, top in (("best", 1, 1), ("best 50", 1, 50), ("log-sum-exp", 64, 0)):
+            given = case(x=drawn((M, D)), w=head_VD, top=min(top, _TOKENS),
+                         targets=rng.integers(0, _TOKENS, M))  # fmt: skip
+            moved = _TOKENS * D * stored + 4 * M * D
+            yield Load(f"{name} {M} x {D} x {_TOKENS}", given, moved, 2 * M * D * _TOKENS)
+    elif op == "cache_append":
+        for T in (R, 1):
+            given = case(k_BHTK=drawn((1, H, T, K)), v_BHTK=drawn((1, H, T, K)), start=0, S=R)
+            yield Load(f"T={T}", given, 16 * H * T * K, 0)
     else:
         for T in (R, 1):
             one = {"q_BHTK": drawn((1, H, T, K)) * np.float32(K**-0.5)}
@@ -129,6 +145,39 @@ class Runner:
         self._prepared[turn % len(self._prepared)](0, 0)
 
 
+class HeadRunner:
+    """The head, which is no kernel but an entry point, ready to be called again and again."""
+
+    def __init__(self, variant: Variant, load: Load) -> None:
+        lib, ffi = native.library().lib, native.library().ffi
+        given = load.case.arguments
+        (M, K), V, top = given["x"].shape, len(given["w"]), given["top"]
+        arrays = {"x": given["x"], "w": given["w"]}
+        if top:
+            arrays |= {"ids": np.zeros((M, top), np.int64), "values": np.zeros((M, top), "f4")}
+        else:
+            arrays |= {"targets": given["targets"]}
+            arrays |= {name: np.zeros(M, "f4") for name in ("target_logits", "log_sums")}
+        fields = dict(ffi.typeof("pyxglm_head_args").fields)
+        pointers = {
+            name: ffi.cast(fields[name].type, array.ctypes.data) for name, array in arrays.items()
+        }
+        sizes = {"top": top, "V": V, "K": K}
+        self._arrays = arrays  # kept alive
+        self._whole = ffi.new("pyxglm_head_args *", {**pointers, **sizes, "M": M})
+        self._nothing = ffi.new("pyxglm_head_args *", {**pointers, **sizes, "M": 0})
+        self._run, self._level = lib.pyxglm_run_head, variant.level
+        self._stored = list(native.SUFFIXES).index(variant.dtype)
+
+    def __call__(self, turn: int) -> None:
+        """Compute everything."""
+        self._run(self._whole, self._stored, self._level)
+
+    def empty(self, turn: int) -> None:
+        """Do all but the work."""
+        self._run(self._nothing, self._stored, self._level)
+
+
 def _with_own_weights(given: Problem) -> dict[str, Array]:
     return {**given.inputs, "w": given.inputs["w"].copy()}
 
@@ -136,7 +185,16 @@ def _with_own_weights(given: Problem) -> dict[str, Array]:
 def reference_call(load: Load) -> Callable[[int], None]:
     """Return a call of the NumPy reference."""
     given, op = load.case.arguments, load.case.op
+    if op == HEAD and given["top"]:
+        return lambda turn: _nothing(reference.head_top(given["x"], given["w"], given["top"]))
+    if op == HEAD:
+        question = given["x"], given["w"], given["targets"]
+        return lambda turn: _nothing(reference.head_log_probs(*question))
     function = OPS[op].function
+    if op == "cache_append":
+        k_BHTK, v_BHTK, S = (given[name] for name in ("k_BHTK", "v_BHTK", "S"))
+        rooms = np.zeros((2, *k_BHTK.shape[:2], S, k_BHTK.shape[3]), np.float32)
+        return lambda turn: _nothing(function(*rooms, k_BHTK, v_BHTK, given["start"]))
     if op == "attention":
         one = {**given["sequences"][0], "causal": given["causal"]}
         return lambda turn: _nothing(function(**one))
@@ -179,10 +237,12 @@ def timings(variants: list[Variant]) -> Iterator[Timing]:
     op, dtype = variants[0].op, variants[0].dtype
     for load in loads(op, dtype):
         calls: dict[str, Callable[[int], None]] = {"numpy": reference_call(load)}
-        runners = {variant.isa: Runner(variant, load) for variant in variants}
+        kind = HeadRunner if op == HEAD else Runner
+        runners = {variant.isa: kind(variant, load) for variant in variants}
         calls |= runners
         calls |= {f"empty {isa}": runner.empty for isa, runner in runners.items()}
-        took = medians(calls)
+        with native.threads(1):
+            took = medians(calls)
         net = {isa: max(took[isa] - took[f"empty {isa}"], 1e-9) for isa in runners}
         lower: list[str] = []
         for isa, seconds in {"numpy": took["numpy"], **net}.items():
@@ -210,8 +270,7 @@ def run(variants: list[Variant], output: Output | None) -> dict[str, Any]:
     found: list[Timing] = []
     groups: dict[tuple[str, str], list[Variant]] = {}
     for variant in variants:
-        if variant.op in OPS:  # not the head, which is made of these
-            groups.setdefault((variant.op, variant.dtype), []).append(variant)
+        groups.setdefault((variant.op, variant.dtype), []).append(variant)
     for group in groups.values():
         limits.try_again()
         found += timings(group)

@@ -13,7 +13,7 @@ of Numerical Algorithms", ch. 3). With u = 2⁻²⁴, half the spacing of float3
     log_softmax  u d + Σ p u d + (chain + 4) u + 5u log Σ + 2u |y|
     gelu         1e-7 |x|: a promise of the library, not a derivation
     gelu_tanh    |x|/2 (6u |t| sech² t + 6u) + 2u |y|, t the argument of tanh
-    relu         0
+    relu         0 (cache_append too)
     silu         8u |y|
     linear       slope (chain(K) + 1) u (Σ|x w| + |b|) + the activation's bound + u |y|;
                  slope is the largest derivative of the activation
@@ -253,6 +253,11 @@ def _query_by_query(
     return out_HTK, p_HTS
 
 
+def _cache_append(case: Case) -> dict[str, list[Truth]]:
+    copied = {name: _wide(case.arguments[f"{name}_BHTK"]) for name in ("k", "v")}
+    return {f"{name}_room": [Truth(array, np.zeros_like(array))] for name, array in copied.items()}
+
+
 _TRUTHS: dict[str, Callable[[Case], dict[str, list[Truth]]]] = {
     "embed": _embed,
     "layer_norm": _layer_norm,
@@ -261,4 +266,5 @@ _TRUTHS: dict[str, Callable[[Case], dict[str, list[Truth]]]] = {
     **dict.fromkeys(ACTIVATIONS, _activation),
     "linear": _linear,
     "attention": _attention,
+    "cache_append": _cache_append,
 }

@@ -185,6 +185,19 @@ def _attention(
     }
 
 
+def _cache_append(
+    rng: np.random.Generator, pattern: str, dtype: str, sizes: dict[str, int]
+) -> dict[str, Any]:
+    # What the room holds before is of no account: only its size is given.
+    sizes["T"], sizes["S"] = sorted((sizes["T"], sizes["S"]))
+    return {
+        "k_BHTK": numbers(rng, shape("k_BHTK", sizes), pattern),
+        "v_BHTK": numbers(rng, shape("v_BHTK", sizes), pattern),
+        "start": int(rng.integers(0, sizes["S"] - sizes["T"] + 1)),
+        "S": sizes["S"],
+    }
+
+
 #: Every operation that has kernels.
 OPS: dict[str, Op] = {
     "embed": Op(reference.embed, STORED, _embed, "BTD"),
@@ -196,4 +209,5 @@ OPS: dict[str, Op] = {
     },
     "linear": Op(reference.linear, STORED, _linear, "BTIO"),
     "attention": Op(reference.attention, STORED[:1], _attention, "T"),
+    "cache_append": Op(reference.cache_append, STORED[:1], _cache_append, "BT"),
 }  # fmt: skip

@@ -26,10 +26,11 @@ from pathlib import Path
 
 import numpy as np
 
-from pyxglm.check.bounds import truth
-from pyxglm.check.cases import OPS, Case
+from pyxglm.check import head_cases
+from pyxglm.check.bounds import Truth, truth
+from pyxglm.check.cases import OPS, STORED
 from pyxglm.check.plan import Filter, cases
-from pyxglm.check.problems import problem
+from pyxglm.check.problems import Problem, problem
 
 MAGIC = b"PYXGLM01"
 
@@ -39,18 +40,29 @@ def write_cases(directory: str | Path, wanted: Filter, seed: int, count: int) ->
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
     written = 0
-    for op, spec in OPS.items():
-        for dtype in spec.dtypes:
+    for op in (*OPS, head_cases.HEAD):
+        for dtype in OPS[op].dtypes if op in OPS else STORED:
             if wanted.wants(op, dtype, wanted.isa or ""):
-                for index, (case, rng) in enumerate(cases(op, dtype, seed, count)):
+                for index, (given, known) in enumerate(_problems(op, dtype, seed, count)):
                     path = folder / f"{op}-{dtype}-{index:04}.case"
-                    path.write_bytes(MAGIC + b"".join(_records(case, rng)))
+                    path.write_bytes(MAGIC + b"".join(_records(given, known)))
                     written += 1
     return written
 
 
-def _records(case: Case, rng: np.random.Generator) -> Iterator[bytes]:
-    given = problem(case, rng)
+def _problems(
+    op: str, dtype: str, seed: int, count: int
+) -> Iterator[tuple[Problem, dict[str, list[Truth]]]]:
+    if op == head_cases.HEAD:
+        for of_head, _ in head_cases.cases(dtype, seed, count):
+            yield head_cases.laid_out(of_head)
+        return
+    for case, rng in cases(op, dtype, seed, count):
+        yield problem(case, rng), truth(case)
+
+
+def _records(given: Problem, known: dict[str, list[Truth]]) -> Iterator[bytes]:
+    case = given.case
     yield _record(case.dtype, "op", case.op.encode())
     numbers = dict(given.numbers)
     if case.op == "embed":  # the entry point wants to know how many rows the tables have
@@ -60,7 +72,6 @@ def _records(case: Case, rng: np.random.Generator) -> Iterator[bytes]:
         yield _record(name, kind, np.array(value, stored).tobytes())
     for name, array in given.inputs.items():
         yield _record(name, "array", array.tobytes())
-    known = truth(case)
     for name, output in given.outputs.items():
         yield _record(name, "output", np.array(output.length, "<i8").tobytes())
         yield _record(name, "places", _joined(output.places, "<i8"))

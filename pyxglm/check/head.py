@@ -2,10 +2,7 @@
 
 It promises the bits of `linear`'s logits. So the best tokens and the targets'
 logits must be exactly those found in the logits that the same level's `linear`
-computes; the log of the sum has a bound of its own:
-
-    log_sums    log(1 + Σ p (exp(e) - 1)) + u (Σ p d + chain(V) + 10 + 7 |y|),
-                e the bound on a logit, d its distance to the largest, p its softmax
+computes; the log of the sum has a bound of its own (`head_cases.log_sums`).
 """
 
 from __future__ import annotations
@@ -15,19 +12,12 @@ from typing import Any
 import numpy as np
 
 from pyxglm.check import native
-from pyxglm.check.bounds import MAX, U, chain, truth
 from pyxglm.check.cases import Case
 from pyxglm.check.guard import Guarded, bits_differ
-from pyxglm.check.inputs import PATTERNS, numbers
+from pyxglm.check.head_cases import HeadCase, cases, log_sums
 from pyxglm.check.problems import problem
 from pyxglm.check.verify import THREADS, Outcome
 from pyxglm.dtypes import Array
-from pyxglm.ops import reference
-
-#: Rows and vocabularies around the sizes of the library's blocks.
-_ROWS = (1, 2, 3, 9, 127, 129)
-_VOCABULARIES = (1, 2, 17, 300, 511, 512, 513, 1025, 1600)
-_WIDTHS = (0, 1, 7, 16, 33, 64, 100)
 
 Found = dict[str, Array]
 
@@ -35,36 +25,18 @@ Found = dict[str, Array]
 def check(dtype: str, level: int, seed: int, count: int) -> Outcome:
     """Check the head of a level on `count` cases of every pattern."""
     outcome = Outcome()
-    for index, pattern in enumerate(PATTERNS):
-        for repeat in range(count):
-            rng = np.random.default_rng([seed, index, repeat])
-            M, V, K = (int(rng.choice(sizes)) for sizes in (_ROWS, _VOCABULARIES, _WIDTHS))
-            given = {
-                "x_BTI": numbers(rng, (1, M, K), pattern),
-                "weight_OI": numbers(rng, (V, K), "zeros" if rng.random() < 0.2 else pattern,
-                                     dtype),
-                "bias_O": None, "activation": None, "residual_BTO": None,
-            }  # fmt: skip
-            top = min(V, int(rng.choice([0, 1, 1, 2, 5, 40])))
-            targets_M = rng.integers(-1, V, M)
-            case = Case("linear", dtype, given, f"{pattern} M={M} V={V} K={K} top={top}")
-            _verify(case, top, targets_M, level, rng, outcome)
+    for case, rng in cases(dtype, seed, count):
+        _verify(case, level, rng, outcome)
     return outcome
 
 
-def _verify(
-    case: Case,
-    top: int,
-    targets_M: Array,
-    level: int,
-    rng: np.random.Generator,
-    outcome: Outcome,
-) -> None:
-    logits_MV = _logits(case, level)
+def _verify(case: HeadCase, level: int, rng: np.random.Generator, outcome: Outcome) -> None:
+    top, targets_M, product = case.top, case.targets_M, case.product
+    logits_MV = _logits(product, level)
     M, V = logits_MV.shape
-    found, damage = _run(case, top, targets_M, level, rng)
+    found, damage = _run(case, level, rng)
     for complaint in damage:
-        outcome.add(case, f"head: {complaint}")
+        outcome.add(product, f"head: {complaint}")
 
     # NaN is best, then the larger; of equals the lower id.
     ids_MV = np.broadcast_to(np.arange(V), (M, V))
@@ -79,23 +51,21 @@ def _verify(
         ),
     }
     if (found["ids"] != wanted["ids"]).any():
-        outcome.add(case, "head: ids are not those of the best logits")
+        outcome.add(product, "head: ids are not those of the best logits")
     for name in ("values", "target_logits"):
         if bits_differ(found[name], wanted[name]).any():
-            outcome.add(case, f"head: {name} differ in a bit from linear's logits")
+            outcome.add(product, f"head: {name} differ in a bit from linear's logits")
     _check_log_sums(case, found["log_sums"], outcome)
 
     for count in THREADS:
         with native.threads(count):
-            again, _ = _run(case, top, targets_M, level, rng)
+            again, _ = _run(case, level, rng)
         if _differ(again, found):
-            outcome.add(case, f"head: {count} threads: the results differ in a bit")
+            outcome.add(product, f"head: {count} threads: the results differ in a bit")
     row = int(rng.integers(0, M))
-    alone = Case("linear", case.dtype, {**case.arguments,
-                 "x_BTI": case.arguments["x_BTI"][:, row : row + 1]}, case.origin)  # fmt: skip
-    one, _ = _run(alone, top, targets_M[row : row + 1], level, rng)
+    one, _ = _run(case.row(row), level, rng)
     if _differ(one, {name: array[row : row + 1] for name, array in found.items()}):
-        outcome.add(case, f"head: row {row} alone: the results differ in a bit")
+        outcome.add(product, f"head: row {row} alone: the results differ in a bit")
 
 
 def _logits(case: Case, level: int) -> Array:
@@ -107,12 +77,10 @@ def _logits(case: Case, level: int) -> Array:
     return np.asarray(logits[given.outputs["y"].places[0][0]])
 
 
-def _run(
-    case: Case, top: int, targets_M: Array, level: int, rng: np.random.Generator
-) -> tuple[Found, list[str]]:
+def _run(case: HeadCase, level: int, rng: np.random.Generator) -> tuple[Found, list[str]]:
     """Call the entry point on guarded memory; return the results, and what it should not do."""
     lib, ffi = native.library().lib, native.library().ffi
-    x_MK, w_VK = case.arguments["x_BTI"][0], case.arguments["weight_OI"]
+    x_MK, w_VK, top = case.x, case.w, case.top
     (M, K), V = x_MK.shape, len(w_VK)
     whole, single = np.dtype(np.int64), np.dtype(np.float32)
     shapes: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {
@@ -125,7 +93,7 @@ def _run(
         name: Guarded(rng, dtype, int(np.prod(shape)), False)
         for name, (dtype, shape) in shapes.items()
     }
-    inputs = {"x": x_MK.reshape(-1), "w": w_VK.reshape(-1), "targets": targets_M}
+    inputs = {"x": x_MK.reshape(-1), "w": w_VK.reshape(-1), "targets": case.targets_M}
     guarded = {
         name: Guarded(rng, array.dtype, array.size, name == "w") for name, array in inputs.items()
     }
@@ -135,7 +103,7 @@ def _run(
     fields = dict(ffi.typeof("pyxglm_head_args").fields)
     for name, one in {**outputs, **guarded}.items():
         setattr(arguments, name, ffi.cast(fields[name].type, one.view.ctypes.data))
-    stored = list(native.SUFFIXES).index(case.dtype)
+    stored = list(native.SUFFIXES).index(case.product.dtype)
     code = lib.pyxglm_run_head(arguments, stored, level)
     if code != lib.PYXGLM_OK:
         raise RuntimeError(f"pyxglm_run_head returned {code}, expected 0")
@@ -156,30 +124,20 @@ def _differ(found: Found, wanted: Found) -> bool:
     )
 
 
-def _check_log_sums(case: Case, log_sums_M: Array, outcome: Outcome) -> None:
-    known = truth(case)["y"][0]
-    logits_MV, error_MV = known.expected[0], known.bound[0]
+def _check_log_sums(case: HeadCase, log_sums_M: Array, outcome: Outcome) -> None:
+    expected_M, bound_M = log_sums(case)
     with np.errstate(all="ignore"):
-        top_M1 = logits_MV.max(axis=-1, keepdims=True)
-        p_MV = reference.softmax(logits_MV)
-        expected_M = top_M1[:, 0] + np.log(np.exp(logits_MV - top_M1).sum(axis=-1))
-        distance_MV = np.where(p_MV > 0, top_M1 - logits_MV, 0.0)
-        spread_M = np.log1p((p_MV * np.expm1(error_MV)).sum(axis=-1))
-        mean_M = (p_MV * distance_MV).sum(axis=-1)
-        V = logits_MV.shape[1]
-        bound_M = spread_M + U * (mean_M + chain(V) + 10 + 7 * np.abs(expected_M))
-        bound_M = np.where(np.abs(expected_M) + bound_M <= MAX, bound_M, np.inf)
         off_M = np.abs(log_sums_M - expected_M)
         finite = np.isfinite(expected_M)
         right = np.where(finite, (off_M <= bound_M) | np.isinf(bound_M), ~np.isfinite(log_sums_M))
         share = (off_M / bound_M)[finite & np.isfinite(bound_M)]
     worst = float(np.nan_to_num(share, nan=np.inf).max(initial=0))
     if worst > outcome.worst:
-        outcome.worst, outcome.worst_case = worst, f"head {case}"
+        outcome.worst, outcome.worst_case = worst, f"head {case.product}"
     if not right.all():
         m = int(np.argmin(right))
         outcome.add(
-            case,
+            case.product,
             f"head: log_sums[{m}] is {log_sums_M[m]:.9g},"
             f" expected {expected_M[m]:.9g} within {bound_M[m]:.3g}",
         )

@@ -38,6 +38,9 @@ def relatives(case: Case, rng: np.random.Generator) -> Iterator[Relative]:
         if case.origin.split()[0] not in ("huge", "broken"):
             yield from _attention(case, rng)
         return
+    if case.op == "cache_append":
+        yield from _token_alone(case, rng)
+        return
     lead = 2 if case.op in ("embed", "layer_norm", "linear") else 1  # axes that count rows
     names = {
         "embed": ("ids_BT", "positions_BT"),
@@ -72,6 +75,23 @@ def _rows_of_results(results: Results, chosen: list[int], lead: int) -> Results:
     return {
         name: [_rows(array, chosen, lead) for array in arrays] for name, arrays in results.items()
     }
+
+
+def _token_alone(case: Case, rng: np.random.Generator) -> Iterator[Relative]:
+    """Store one of the tokens, in its place."""
+    given = case.arguments
+    T = given["k_BHTK"].shape[2]
+    if T:
+        t = int(rng.integers(0, T))
+        one = {name: given[name][:, :, t : t + 1] for name in ("k_BHTK", "v_BHTK")}
+        yield Relative(
+            f"token {t} alone",
+            replace(case, arguments={**given, **one, "start": given["start"] + t}),
+            lambda results: {
+                name: [array[:, :, t : t + 1] for array in arrays]
+                for name, arrays in results.items()
+            },
+        )
 
 
 # ------------------------------------------------------------------------------ attention

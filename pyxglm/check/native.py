@@ -21,7 +21,7 @@ from pyxglm.dtypes import Array
 SUFFIXES = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
 
 #: The struct of each operation; maps share one.
-_STRUCTS = {name: name for name in ("embed", "layer_norm", "linear", "attention")}
+_STRUCTS = {name: name for name in ("embed", "layer_norm", "linear", "attention", "cache_append")}
 
 
 def library() -> Any:

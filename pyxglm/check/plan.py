@@ -11,11 +11,9 @@ import numpy as np
 
 from pyxglm.check import head, native
 from pyxglm.check.cases import OPS, STORED, Case, draw
+from pyxglm.check.head_cases import HEAD
 from pyxglm.check.inputs import PATTERNS
 from pyxglm.check.verify import Kernel, Outcome, verify
-
-#: The operation that is no kernel of its own, and is checked by `check.head`.
-HEAD = "head"
 
 
 @dataclass(frozen=True)

@@ -164,6 +164,24 @@ def _attention(case: Case, rng: np.random.Generator | None) -> Problem:
     return Problem(case, numbers, inputs, outputs, None)
 
 
+def _cache_append(case: Case, rng: np.random.Generator | None) -> Problem:
+    given = case.arguments
+    B, H, T, K = given["k_BHTK"].shape
+    S, start = given["S"], given["start"]
+    numbers: dict[str, float] = {"start": start, "S": S, "B": B, "H": H, "T": T, "K": K}
+    inputs = {}
+    for name in ("k", "v"):
+        grid = _Grid(H, K, [T] * B, rng, tokens_first=True)
+        by_sequence = int(grid.starts[1]) if B > 1 else grid.length
+        numbers |= {f"{name}_b": by_sequence, f"{name}_h": grid.by_head, f"{name}_t": grid.by_token}
+        inputs[name] = grid.filled(list(given[f"{name}_BHTK"]))
+    room_BHSK = np.arange(B * H * S * K).reshape(B, H, S, K)
+    places = room_BHSK[:, :, start : start + T]
+    rows = np.repeat(np.arange(B * H * T), K)
+    outputs = {name: Output(room_BHSK.size, [places], rows) for name in ("k_room", "v_room")}
+    return Problem(case, numbers, inputs, outputs, B * H * T)
+
+
 def _joined(arrays: list[Array]) -> tuple[Array, Array]:
     """Put arrays one behind the other; return where each starts, and all of it as bytes."""
     starts = np.cumsum([0] + [array.size for array in arrays])[:-1]
@@ -190,7 +208,7 @@ class _Grid:
             self.by_head, self.by_token = step, H * step + gap
             sizes = [length * self.by_token for length in lengths]
         else:  # as a cache holds them: room for the longest
-            self.by_token, self.by_head = step, max(lengths) * step
+            self.by_token, self.by_head = step, max(lengths, default=0) * step
             sizes = [H * self.by_head for _ in lengths]
         self.starts = np.cumsum([0, *sizes])[:-1]
         self.length = sum(sizes)
@@ -216,4 +234,5 @@ _LAYOUTS: dict[str, Callable[[Case, np.random.Generator | None], Problem]] = {
     **dict.fromkeys(ACTIVATIONS, _map),
     "linear": _linear,
     "attention": _attention,
+    "cache_append": _cache_append,
 }

@@ -6,6 +6,8 @@
     Prompts of unequal length become one left-padded batch with a mask.
 `processors`
     Temperature, top-k, top-p: small functions from scores to scores.
+`scores`
+    The scores of the next token, as few as a step needs.
 `choice`
     From scores to a token: the best one, or a seeded draw.
 `search`

@@ -4,6 +4,10 @@ A draw is the inverse of the cumulative distribution at a uniform number.
 Probabilities are float64 whatever the model computes in, so that rounding
 cannot take the last token of a large vocabulary out of reach.
 
+A draw is among the candidates that top-k leaves, in the order of their ids. They
+are the same, to the bit, whether they were found among all scores or the model
+told the best ones only.
+
 Every row has a random generator of its own, made from the seed and the row's
 number. What a row draws therefore depends on neither its neighbours nor how
 long they went on, and row 0 of a batch draws what a single prompt would.
@@ -14,7 +18,8 @@ from __future__ import annotations
 import numpy as np
 
 from pyxglm.dtypes import Array
-from pyxglm.generation.processors import softmax
+from pyxglm.generation.processors import narrow, nucleus, softmax
+from pyxglm.generation.settings import GenerationConfig
 
 
 def generators(seed: int, rows: int) -> list[np.random.Generator]:
@@ -87,3 +92,43 @@ def draw(scores_BV: Array, uniform_B: Array) -> Array:
     target_B1 = (uniform_B * cumulative_BV[:, -1])[:, None]
     ids_B: Array = (cumulative_BV > target_B1).argmax(axis=-1)
     return ids_B
+
+
+def candidates(scores_V: Array, settings: GenerationConfig) -> tuple[Array, Array]:
+    """Return the tokens that temperature and top-k leave: scores (1, K) and ascending ids (K)."""
+    narrowed_1V = narrow(_below_best(scores_V), settings)
+    ids_K = np.flatnonzero(narrowed_1V[0] > -np.inf)
+    return narrowed_1V[:, ids_K], ids_K
+
+
+def candidates_of_best(
+    scores_K: Array, ids_K: Array, settings: GenerationConfig
+) -> tuple[Array, Array] | None:
+    """Return the same `candidates`, given only the best scores, best first: one more than top-k.
+
+    None if they are too few to tell, because the last two are equal: then there
+    may be more that are as good.
+    """
+    below_1K = _below_best(scores_K)
+    alike = narrow(below_1K[:, -2:], settings)
+    if alike[0, 0] == alike[0, 1]:
+        return None
+    order_K = np.argsort(ids_K[:-1])
+    return narrow(below_1K[:, order_K], settings), ids_K[order_K]
+
+
+def draw_among(scores_1K: Array, ids_K: Array, settings: GenerationConfig, uniform: float) -> int:
+    """Return the id of the candidate that top-p leaves and a uniform number means."""
+    return int(ids_K[draw(nucleus(scores_1K, settings), np.array([uniform]))[0]])
+
+
+def _below_best(scores_V: Array) -> Array:
+    """Return how far scores are from the best, (1, V): only differences matter to a distribution.
+
+    With the best score at 0, dividing by a small temperature cannot overflow to
+    plus infinity.
+    """
+    scores_1V = scores_V[None].astype(np.float64)
+    with np.errstate(over="ignore"):
+        below_1V: Array = scores_1V - scores_1V.max()
+    return below_1V

@@ -2,8 +2,8 @@
 
 They change which tokens a draw may give, so only sampling uses them. Removed
 tokens get the score minus infinity: probability zero. In transformers 4.37
-these are the warpers of `generation/logits_process.py`, and the order in which
-`warp` applies them is that of `_get_logits_warper`.
+these are the warpers of `generation/logits_process.py`, applied in the order of
+`_get_logits_warper`: first `narrow`, then `nucleus`.
 """
 
 from __future__ import annotations
@@ -132,12 +132,17 @@ def softmax(scores_BV: Array) -> Array:
     return probabilities_BV
 
 
-def warp(scores_BV: Array, settings: GenerationConfig) -> Array:
-    """Apply what `settings` ask for: temperature, then top-k, then top-p."""
+def narrow(scores_BV: Array, settings: GenerationConfig) -> Array:
+    """Apply what `settings` ask for of temperature, then top-k."""
     if settings.temperature is not None and settings.temperature != 1:
         scores_BV = temperature(scores_BV, settings.temperature)
     if settings.top_k:
         scores_BV = top_k(scores_BV, settings.top_k)
+    return scores_BV
+
+
+def nucleus(scores_BV: Array, settings: GenerationConfig) -> Array:
+    """Apply top-p if `settings` ask for it."""
     if settings.top_p is not None and settings.top_p < 1:
         scores_BV = top_p(scores_BV, settings.top_p)
     return scores_BV

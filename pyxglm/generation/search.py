@@ -7,26 +7,36 @@ the cache only the new token goes through the model.
 The model is anything with transformers' call surface on NumPy arrays: called
 with ``input_ids, attention_mask, position_ids, past_key_values, use_cache,
 return_dict`` it returns an object with ``logits`` and ``past_key_values``. A
-model that takes ``logits_to_keep`` is asked for no logits that nobody reads,
-and this package's own get a `KVCache`, which is appended to in place.
+model that takes ``logits_to_keep`` is asked for no logits that nobody reads.
+This package's own get a `KVCache`, which is appended to in place, and tell the
+best tokens without storing the scores of all (`scores`); every choice is the
+same as with them.
 """
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from pyxglm.cache import KVCache
 from pyxglm.dtypes import Array
-from pyxglm.generation.choice import checked, draw, generators, greedy
-from pyxglm.generation.processors import warp
+from pyxglm.generation.choice import (
+    candidates,
+    candidates_of_best,
+    checked,
+    draw_among,
+    generators,
+    greedy,
+)
 from pyxglm.generation.prompts import Prompts, padding_id, positions, prepare
+from pyxglm.generation.scores import AllScores, ask, new_cache
 from pyxglm.generation.settings import GenerationConfig
-from pyxglm.pretrained import XGLMPreTrainedModel
+
+#: Draws among more tokens than this begin with the scores of all: finding so many
+#: best ones would take longer.
+MOST_BEST = 128
 
 #: A logits processor: (ids so far (B, S), scores (B, V)) -> scores (B, V).
 Processor = Callable[[Array, Array], Array]
@@ -198,66 +208,74 @@ def _search(model: Any, plan: _Plan) -> Iterator[Array]:
     B = len(ids_BT)
     pad = padding_id(settings, needed=False)
     unfinished_B = np.ones(B, dtype=bool)
-    cache, past = _new_cache(model, plan), 0
-    extra = _last_logits_only(model)
+    cache, past = None, 0
+    if settings.use_cache:
+        # Room for all there may be, within reason: most rows end early, and it can grow.
+        cache = new_cache(model, ids_BT.shape[1] + min(plan.steps, 512))
     for _ in range(plan.steps):
-        outputs = model(
+        scores, remembered = ask(
+            model,
             input_ids=ids_BT[:, past:],
             attention_mask=mask_BT,
             position_ids=positions(mask_BT)[:, past:],
             past_key_values=cache,
             use_cache=settings.use_cache,
-            return_dict=True,
-            **extra,
         )
-        if getattr(outputs, "logits", None) is None:
-            raise TypeError(
-                f"{type(model).__name__} returned no logits, expected a model with an output head"
-                " such as XGLMForCausalLM"
-            )
-        next_B = _choose(outputs.logits[:, -1], ids_BT, unfinished_B, plan)
+        next_B = _choose(scores, ids_BT, unfinished_B, plan)
         next_B = np.where(unfinished_B, next_B, pad)
         yield next_B
         unfinished_B &= ~np.isin(next_B, settings.eos_ids)
         if not unfinished_B.any():
             return
         if settings.use_cache:
-            cache, past = outputs.past_key_values, ids_BT.shape[1]
+            cache, past = remembered, ids_BT.shape[1]
         ids_BT = np.concatenate([ids_BT, next_B[:, None]], axis=1)
         mask_BT = np.pad(mask_BT, ((0, 0), (0, 1)), constant_values=1)
 
 
-def _choose(scores_BV: Array, ids_BS: Array, unfinished_B: Array, plan: _Plan) -> Array:
+def _choose(scores: AllScores, ids_BS: Array, unfinished_B: Array, plan: _Plan) -> Array:
     """Choose the next token of every row."""
-    for processor in plan.processors:
-        scores_BV = processor(ids_BS, scores_BV)
-    checked(scores_BV, unfinished_B)
-    if not plan.settings.do_sample:
+    settings = plan.settings
+    enough = _enough(plan)
+    best = scores.best(enough) if enough else None
+    if best is not None:
+        checked(best[0], unfinished_B)
+        if not settings.do_sample:
+            return best[1][:, 0]
+    scores_BV = None if best is not None else _processed(scores, ids_BS, unfinished_B, plan)
+    if scores_BV is not None and not settings.do_sample:
         return greedy(scores_BV)
-    next_B = np.zeros(len(scores_BV), np.int64)
+    next_B = np.zeros(len(ids_BS), np.int64)
     for row in np.flatnonzero(unfinished_B):
-        # Only differences matter to a distribution. With the best score at 0,
-        # dividing by a small temperature cannot overflow to plus infinity.
-        scores_1V = scores_BV[row : row + 1].astype(np.float64)
-        with np.errstate(over="ignore"):
-            scores_1V = scores_1V - scores_1V.max()
-        scores_1V = warp(scores_1V, plan.settings)
-        next_B[row] = draw(scores_1V, np.array([plan.random_B[row].random()]))[0]
+        found = None
+        if best is not None:
+            found = candidates_of_best(best[0][row], best[1][row], settings)
+        if found is None:
+            scores_BV = scores.all() if scores_BV is None else scores_BV
+            found = candidates(scores_BV[row], settings)
+        next_B[row] = draw_among(*found, settings, plan.random_B[row].random())
     return next_B
 
 
-def _new_cache(model: Any, plan: _Plan) -> KVCache | None:
-    """Return a cache to be filled in place, if the model has such a thing."""
-    if not plan.settings.use_cache or not isinstance(model, XGLMPreTrainedModel):
-        return None
-    # Room for all there may be, within reason: most rows end early, and it can grow.
-    return KVCache(model.config.num_layers, plan.prompts.ids_BT.shape[1] + min(plan.steps, 512))
+def _processed(scores: AllScores, ids_BS: Array, unfinished_B: Array, plan: _Plan) -> Array:
+    """Return the scores of all tokens after the logits processors."""
+    scores_BV = scores.all()
+    for processor in plan.processors:
+        scores_BV = processor(ids_BS, scores_BV)
+    return checked(scores_BV, unfinished_B)
 
 
-def _last_logits_only(model: Any) -> dict[str, int]:
-    """Return the argument that keeps a model from computing logits nobody reads."""
-    call = getattr(model, "forward", model)
-    return {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(call).parameters else {}
+def _enough(plan: _Plan) -> int:
+    """Return how many of the best scores of a row decide; 0 if all are needed.
+
+    For a draw one more than it is among: if that ties with the last, it counts.
+    """
+    if plan.processors:
+        return 0
+    if not plan.settings.do_sample:
+        return 1
+    k = plan.settings.top_k or 0
+    return k + 1 if 0 < k <= MOST_BEST else 0
 
 
 def _warn(message: str) -> None:

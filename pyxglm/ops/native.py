@@ -22,6 +22,8 @@ from pyxglm.ops import reference
 from pyxglm.ops.native_arrays import INTEGERS, activations, float32, floats, matrix, vector
 from pyxglm.ops.native_attention import attention
 from pyxglm.ops.native_buffers import empty
+from pyxglm.ops.native_cache import cache_append
+from pyxglm.ops.native_head import head_log_probs, head_top
 from pyxglm.ops.native_library import IN_USE, check, ffi, lib
 from pyxglm.ops.reference import (
     IGNORE_INDEX,
@@ -43,11 +45,14 @@ __all__ = [
     "POSITION_OFFSET",
     "add_positions",
     "attention",
+    "cache_append",
     "causal_lm_loss",
     "causal_lm_loss_hf_437",
     "cross_entropy",
     "embed",
     "gelu",
+    "head_log_probs",
+    "head_top",
     "layer_norm",
     "linear",
     "log_softmax",

@@ -40,7 +40,9 @@ def attention(
         If their shapes do not fit each other.
     """
     arrays = {"q_BHTK": q_BHTK, "k_BHSK": k_BHSK, "v_BHSK": v_BHSK}
-    (q_BHTK, k_BHSK, v_BHSK) = (_rows_in_place(name, array) for name, array in arrays.items())
+    (q_BHTK, k_BHSK, v_BHSK) = (
+        rows_in_place("attention", name, array) for name, array in arrays.items()
+    )
     B, H, T, K = q_BHTK.shape
     S = k_BHSK.shape[2]
     if k_BHSK.shape != (B, H, S, K) or v_BHSK.shape != (B, H, S, K):
@@ -61,15 +63,15 @@ def attention(
         keys, per_key = _mask("keys_BS", keys_BS, (B, S))
     head_mask = _head_mask(head_mask_H, H)
 
-    q_b, q_h, q_t = _steps(q_BHTK)
-    k_b, k_h, k_s = _steps(k_BHSK)
-    v_b, v_h, v_s = _steps(v_BHSK)
+    q_b, q_h, q_t = steps(q_BHTK)
+    k_b, k_h, k_s = steps(k_BHSK)
+    v_b, v_h, v_s = steps(v_BHSK)
     sequences = ffi.new(_SEQUENCES, [
         (T, S, b * q_b, b * k_b, b * v_b, b * T * H * K, b * per_key, b * per_pair, b * H * T * S)
         for b in range(B)
     ])  # fmt: skip
     args = ffi.new(_ATTENTION, (
-        floats(out_BTHK), floats(weights_BHTS), _first(q_BHTK), _first(k_BHSK), _first(v_BHSK),
+        floats(out_BTHK), floats(weights_BHTS), first(q_BHTK), first(k_BHSK), first(v_BHSK),
         _bytes(keys), _bytes(visible), floats(head_mask), sequences, causal, B, H, K,
         H * K, K, q_t, q_h, k_s, k_h, v_s, v_h,
     ))  # fmt: skip
@@ -77,28 +79,28 @@ def attention(
     return out_BTHK.swapaxes(1, 2), weights_BHTS
 
 
-def _rows_in_place(name: str, array: Any) -> Array:
+def rows_in_place(op: str, name: str, array: Any) -> Array:
     """Return heads whose rows of K numbers are contiguous, in whatever order the rows lie.
 
     Queries come as a view of (B, T, H, K), keys and values as the filled part
     of a cache: neither needs to be copied.
     """
     if not isinstance(array, np.ndarray) or array.ndim != 4:
-        raise ValueError(f"attention: {name} has shape {np.shape(array)}, expected four sizes")
+        raise ValueError(f"{op}: {name} has shape {np.shape(array)}, expected four sizes")
     in_place = array.dtype == float32 and array.flags.aligned
     if in_place and (array.strides[3] == float32.itemsize or array.shape[3] == 1):
         return array
-    return activations("attention", name, array)
+    return activations(op, name, array)
 
 
-def _steps(array: Array) -> tuple[int, int, int]:
+def steps(array: Array) -> tuple[int, int, int]:
     """Return how many floats lie between sequences, heads and rows."""
     by_sequence, by_head, by_row, _ = array.strides
     size = float32.itemsize
     return by_sequence // size, by_head // size, by_row // size
 
 
-def _first(array: Array) -> Any:
+def first(array: Array) -> Any:
     """Return the pointer to the first row of an array that is not contiguous itself."""
     return ffi.from_buffer(FLOATS, array[0, 0, 0])
 

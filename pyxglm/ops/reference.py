@@ -3,20 +3,25 @@
 The letters in array names are those of the key at the top of `decoder.py`.
 An operation computes in the dtype of its activations, float32 or float64;
 weights may be stored narrower (float16, bfloat16) and are widened as they are
-used. Nothing here is fast on purpose, and nothing changes its arguments.
+used. Nothing here is fast on purpose, and nothing but `cache_append` changes its
+arguments.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from pyxglm.dtypes import Array, bfloat16
+from pyxglm.dtypes import Array
 from pyxglm.ops.activations import FURTHER_ACTIVATIONS
+from pyxglm.ops.head import head_log_probs as head_log_probs
+from pyxglm.ops.head import head_top as head_top
 from pyxglm.ops.special import erf
+from pyxglm.ops.stored import widen as widen
+from pyxglm.ops.stored import widened_blocks
 
 #: Added to the variance in every layer norm (torch's default, which XGLM keeps).
 LAYER_NORM_EPS = 1e-5
@@ -26,36 +31,6 @@ POSITION_OFFSET = 2
 
 #: Targets with this value do not count in a loss.
 IGNORE_INDEX = -100
-
-#: Bytes of a weight that are widened at a time: few enough to stay in the cache.
-_BLOCK_BYTES = 1 << 20
-
-
-# --------------------------------------------------------------------------- stored numbers
-
-
-def widen(weight: Array, dtype: Any) -> Array:
-    """Return a stored array as numbers to compute with; no copy if it already is.
-
-    A bfloat16 is the upper half of a float32, so widening is a shift.
-
-    >>> widen(np.array([16256, 49184], "<u2").view(bfloat16), np.float32)
-    array([ 1. , -2.5], dtype=float32)
-    """
-    if weight.dtype == bfloat16:
-        weight = (weight["bfloat16"].astype(np.uint32) << np.uint32(16)).view(np.float32)
-    return weight.astype(dtype, copy=False)
-
-
-def _widened_blocks(weight_OI: Array, dtype: Any) -> Iterator[tuple[slice, Array]]:
-    """Yield a matrix by blocks of rows, widened; whole if there is nothing to widen."""
-    rows = len(weight_OI)
-    step = max(1, rows)
-    if weight_OI.dtype != dtype:
-        step = max(1, _BLOCK_BYTES // max(1, weight_OI.shape[1] * weight_OI.itemsize))
-    for start in range(0, rows, step):
-        block = slice(start, min(start + step, rows))
-        yield block, widen(weight_OI[block], dtype)
 
 
 # ----------------------------------------------------------------------------- embedding
@@ -159,7 +134,7 @@ def linear(
     dtype, N = x_BTI.dtype, math.prod(x_BTI.shape[:-1])  # one product of N rows, not B of T
     y_BTO = np.empty((*x_BTI.shape[:-1], len(weight_OI)), dtype)
     x_NI, y_NO = x_BTI.reshape(N, x_BTI.shape[-1]), y_BTO.reshape(N, len(weight_OI))
-    for block, rows_OI in _widened_blocks(weight_OI, dtype):
+    for block, rows_OI in widened_blocks(weight_OI, dtype):
         y_NO[:, block] = x_NI @ rows_OI.T
     if bias_O is not None:
         y_BTO += widen(bias_O, dtype)
@@ -294,6 +269,20 @@ def attention(
     if head_mask_H is not None:
         weights_BHTS = weights_BHTS * head_mask_H[:, None, None]
     return weights_BHTS @ v_BHSK, weights_BHTS if return_weights else None
+
+
+def cache_append(
+    k_room_BHSK: Array, v_room_BHSK: Array, k_BHTK: Array, v_BHTK: Array, start: int
+) -> None:
+    """Store the keys and values of T tokens: room[:, :, start + t] = new[:, :, t].
+
+    >>> k_BHSK, v_BHSK = np.zeros((2, 1, 1, 3, 1))
+    >>> cache_append(k_BHSK, v_BHSK, np.ones((1, 1, 1, 1)), np.full((1, 1, 1, 1), 2.0), 1)
+    >>> k_BHSK.ravel(), v_BHSK.ravel()
+    (array([0., 1., 0.]), array([0., 2., 0.]))
+    """
+    new = slice(start, start + k_BHTK.shape[2])
+    k_room_BHSK[:, :, new], v_room_BHSK[:, :, new] = k_BHTK, v_BHTK
 
 
 # --------------------------------------------------------------------------------- losses

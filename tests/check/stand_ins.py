@@ -34,6 +34,8 @@ class StandIn:
         with np.errstate(all="ignore"):
             if case.op == "attention":
                 return self.attention(case)
+            if case.op == "cache_append":
+                return {f"{name}_room": [case.arguments[f"{name}_BHTK"]] for name in "kv"}
             return {name: [self.rows(case)] for name in given.outputs}
 
     def rows(self, case):

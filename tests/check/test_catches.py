@@ -25,10 +25,13 @@ MISTAKES = [(op, mistake, words) for op in OPS for mistake, words in EVERYWHERE.
 MISTAKES += [(op, "off by one row", "are wrong, first at") for op in ROWS]
 MISTAKES += [(op, "depends on M", "alone: ") for op in ("embed", "layer_norm", "linear")]
 MISTAKES += [
-    (op, "writes between rows", "wrote between the rows") for op in ("linear", "attention")
+    (op, "writes between rows", "wrote between the rows")
+    for op in ("linear", "attention", "cache_append")
 ]
 MISTAKES += [
-    (op, "half precision", "are wrong, first at") for op in OPS if op not in ("attention", "relu")
+    (op, "half precision", "are wrong, first at")
+    for op in OPS
+    if op not in ("attention", "relu", "cache_append")
 ]
 MISTAKES += [
     ("linear", mistake, "are wrong, first at")

@@ -11,6 +11,7 @@ import pytest
 
 from pyxglm.check.cases import OPS
 from pyxglm.check.files import write_cases
+from pyxglm.check.head_cases import HEAD
 from pyxglm.check.plan import Filter
 
 ROOT = Path(__file__).parents[2]
@@ -31,10 +32,10 @@ def driver(tmp_path_factory):
 
 def test_cases_of_every_operation_pass(driver, tmp_path):
     files = 0
-    for op in OPS:
+    for op in (*OPS, HEAD):
         files += write_cases(tmp_path, Filter(op=op, dtype="*32"), 5, 1)
     paths = sorted(tmp_path.glob("*-000[0-9].case"))[::5]
-    assert {path.name.partition("-")[0] for path in paths} == set(OPS)
+    assert {path.name.partition("-")[0] for path in paths} == {*OPS, HEAD}
     found = driver(*paths)
     assert found.returncode == 0, found.stdout + found.stderr
     assert f"{len(paths)} cases on" in found.stdout

@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 
 from pyxglm.generation import GenerationConfig
 from pyxglm.generation.choice import checked, draw, generators, greedy
-from pyxglm.generation.processors import softmax, temperature, top_k, top_p, warp
+from pyxglm.generation.processors import narrow, nucleus, softmax, temperature, top_k, top_p
 
 RECORDED = json.loads(Path(__file__).with_name("warpers.json").read_text())
 
@@ -22,7 +22,8 @@ RECORDED = json.loads(Path(__file__).with_name("warpers.json").read_text())
 def test_warp_keeps_what_transformers_keeps(case):
     scores_BV = np.array(case["scores"])
     expected_BV = np.array(case["warped"], dtype=float)  # null becomes NaN
-    warped_BV = warp(scores_BV, GenerationConfig(do_sample=True, **case["settings"]))
+    settings = GenerationConfig(do_sample=True, **case["settings"])
+    warped_BV = nucleus(narrow(scores_BV, settings), settings)
     removed_BV = np.isnan(expected_BV)
     assert (np.isneginf(warped_BV) == removed_BV).all()
     assert np.abs(warped_BV - expected_BV)[~removed_BV].max() < 1e-5

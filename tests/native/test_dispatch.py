@@ -111,7 +111,7 @@ class TestServing:
         entries = {
             *(f"{op}_{dtype}" for op in ("embed", "linear") for dtype in ("f32", "f16", "bf16")),
             *(f"activation_{a}" for a in ("linear", "gelu", "gelu_tanh", "relu", "silu")),
-            *("layer_norm", "softmax", "log_softmax", "exp_sum", "attention"),
+            *("layer_norm", "softmax", "log_softmax", "exp_sum", "attention", "cache_append"),
         }
         assert set(library.serving_isas()) == entries
 

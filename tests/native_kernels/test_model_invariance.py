@@ -149,6 +149,24 @@ def test_the_logits_of_some_positions_are_those_of_all(xglm):
     same(xglm(ids_BT, logits_to_keep=1).logits, xglm(ids_BT).logits[:, -1:])
 
 
+@SETTINGS
+@given(length=st.integers(2, 41), chunk_size=st.integers(1, 40), padding=st.integers(0, 5))
+def test_log_probs_in_chunks(xglm, length, chunk_size, padding):
+    ids_BT = prompt(length, length)
+    set_num_threads(1)
+    whole = xglm.log_probs(ids_BT)
+    same(xglm.log_probs(ids_BT, chunk_size=chunk_size), whole)
+    set_num_threads(3)
+    both = np.concatenate([np.pad(ids_BT, ((0, 0), (padding, 0))), prompt(1, length + padding)])
+    real = np.ones_like(both)
+    real[0, :padding] = 0
+    found = xglm.log_probs(both, attention_mask=real, chunk_size=chunk_size)
+    same(found[:1, padding:], whole)
+    # The loss is their mean, whatever else is computed.
+    loss = xglm(ids_BT, labels=ids_BT, output_logits=False).loss
+    assert loss == -whole.mean()
+
+
 def test_levels_may_differ_but_not_by_much():
     """Otherwise the tests above might compare a level with itself."""
     before = isa()

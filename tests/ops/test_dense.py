@@ -18,7 +18,7 @@ from ops import naive
 from strategies import EXTREME, ORDINARY, arrays_for, exact, left_alone
 
 from pyxglm.dtypes import bfloat16, convert
-from pyxglm.ops import reference
+from pyxglm.ops import stored as stored_numbers
 from pyxglm.ops.reference import ACTIVATIONS, add_positions, embed, layer_norm, linear
 
 quick = settings(max_examples=60, deadline=None, derandomize=True)
@@ -83,7 +83,7 @@ def test_linear_widens_a_stored_matrix_by_blocks(
     stored: str, block_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The blocks must cover every row once, also when they do not divide the matrix.
-    monkeypatch.setattr(reference, "_BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(stored_numbers, "_BLOCK_BYTES", block_bytes)
     generator = np.random.default_rng(2)
     weight_OI = convert(generator.standard_normal((37, 5)).astype(np.float32), stored)
     x_BTI = generator.standard_normal((2, 3, 5))
@@ -94,7 +94,7 @@ def test_linear_widens_a_stored_matrix_by_blocks(
 def test_linear_never_makes_a_wide_copy_of_the_head(monkeypatch: pytest.MonkeyPatch) -> None:
     widened = []
     monkeypatch.setattr(
-        reference, "widen", lambda w, dtype: widened.append(w.nbytes) or w.astype(dtype)
+        stored_numbers, "widen", lambda w, dtype: widened.append(w.nbytes) or w.astype(dtype)
     )
     linear(np.ones((1, 1, 64), np.float32), np.ones((40_000, 64), np.float16))
     assert sum(widened) == 40_000 * 64 * 2
