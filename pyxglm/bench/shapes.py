@@ -123,7 +123,6 @@ def _write(
     tell(f"writing {size / 1e9:.2f} GB of random weights to {directory / WEIGHTS}")
     try:
         with partial.open("xb") as file:
-            os.posix_fallocate(file.fileno(), 0, size)  # no room: told now, not in the end
             file.write(header)
             _write_tensors(file, config, dtype)
         config.save_pretrained(directory)
