@@ -38,6 +38,7 @@ def settings(theme: dict[str, Any]) -> dict[str, Any]:
     )
     return {
         **ink,
+        "axes.axisbelow": True,
         "axes.facecolor": "none",
         "axes.grid": True,
         "axes.prop_cycle": mpl.cycler(color=theme["series"]),
@@ -57,7 +58,7 @@ def settings(theme: dict[str, Any]) -> dict[str, Any]:
 
 
 def roofline(axes: Axes, found: dict[str, Any], theme: dict[str, Any]) -> bool:
-    """Kernels' operations a second against operations a byte, below what one thread can do."""
+    """Draw kernels' operations a second against operations a byte, and what one thread can do."""
     kernels = found.get("kernels")
     timed = [one for one in kernels["timings"] if one["operations"]] if kernels else []
     timed = [one for one in timed if one["isa"] != "numpy"]
@@ -93,7 +94,7 @@ def roofline(axes: Axes, found: dict[str, Any], theme: dict[str, Any]) -> bool:
 
 
 def decode(axes: Axes, found: dict[str, Any], theme: dict[str, Any]) -> bool:
-    """Generated tokens a second, each runtime beside what reading its weights allows."""
+    """Draw generated tokens a second, each runtime beside what reading its weights allows."""
     peers = found.get("peers")
     rows = {row["name"]: row["runtimes"] for row in peers["rows"]} if peers else {}
     if "decode_b1" not in rows:
@@ -101,7 +102,10 @@ def decode(axes: Axes, found: dict[str, Any], theme: dict[str, Any]) -> bool:
     read = peers["limits"]["read"][str(peers["threads"])]
     about = [one for one in peers["runtimes"] if "tokens_per_second" in
              rows["decode_b1"].get(one["runtime"], {})]  # fmt: skip
-    names = [f"{one['name']}\n{SHORT.get(one['weights'], one['weights'])}" for one in about]
+    names = [
+        f"{one['name']}\n{SHORT.get(one['weights'], one['weights'])}".replace(" + ", "\n")
+        for one in about
+    ]
     rates = [rows["decode_b1"][one["runtime"]]["tokens_per_second"] for one in about]
     limits = [read / one["weight_bytes"] for one in about]
     places = range(len(about))
@@ -111,9 +115,10 @@ def decode(axes: Axes, found: dict[str, Any], theme: dict[str, Any]) -> bool:
         linewidth=2.5, label="what reading the weights once a token allows",
     )  # fmt: skip
     for place, rate, limit in zip(places, rates, limits, strict=True):
+        inside = rate > 0.3 * max(limits)
         axes.text(
-            rate, place, f"{rate:.1f} ({rate / limit:.0%}) ", va="center", ha="right",
-            color=theme["page"], fontweight="bold",
+            rate, place, f" {rate:.1f} ({rate / limit:.0%}) ", va="center", fontweight="bold",
+            ha="right" if inside else "left", color=theme["page" if inside else "ink"],
         )  # fmt: skip
     axes.set(
         yticks=list(places), yticklabels=names, xlabel="tokens / s",
@@ -126,7 +131,7 @@ def decode(axes: Axes, found: dict[str, Any], theme: dict[str, Any]) -> bool:
 
 
 def context(axes: Axes, found: dict[str, Any], theme: dict[str, Any]) -> bool:
-    """The time of a token against what is in the cache, and what the cache's bytes explain."""
+    """Draw the time of a token against what is in the cache, and what its bytes explain."""
     model = found.get("model")
     measured = [one for one in model["contexts"] if "ms_per_token" in one] if model else []
     if not measured:
@@ -150,7 +155,7 @@ def context(axes: Axes, found: dict[str, Any], theme: dict[str, Any]) -> bool:
 
 
 def threads(axes: Axes, found: dict[str, Any], theme: dict[str, Any]) -> bool:
-    """How much faster on more threads, beside how much more they can read and multiply."""
+    """Draw how much faster more threads are, beside how much more they can read and multiply."""
     model = found.get("model")
     measured = [one for one in model["threads"] if "median_ns" in one] if model else []
     if not measured:

@@ -84,18 +84,23 @@ class Worker:
                 text=True,
             )
         except OSError as error:
+            self._errors.close()
             raise WorkerError(f"{python}: {error.strerror}") from None
+        self._ended: str | None = None
         self.about = self._answer()
 
     def ask(self, job: Job, *, memory: bool = False) -> dict[str, Any]:
         """Let the runtime do a job; return its answer, ``{"error": why}`` if that failed."""
+        if self._ended is not None:
+            return {"error": self._ended}
         with contextlib.suppress(BrokenPipeError):  # it has ended: said below
             self._process.stdin.write(json.dumps({**asdict(job), "memory": memory}) + "\n")
             self._process.stdin.flush()
         try:
             return self._answer()
         except WorkerError as error:
-            return {"error": str(error)}
+            self._ended = str(error)
+            return {"error": self._ended}
 
     def _answer(self) -> dict[str, Any]:
         line = self._process.stdout.readline()
@@ -104,10 +109,11 @@ class Worker:
         code = self._process.wait()
         self._errors.seek(0)
         said = self._errors.read().strip().splitlines()
+        self.close()
         raise WorkerError(f"ended with code {code}: {said[-1] if said else 'it said nothing'}")
 
     def close(self) -> None:
-        """End the process."""
+        """End the process, unless it has ended."""
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
         self._process.wait()

@@ -20,6 +20,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from pyxglm.cli.info import size as in_words
 from pyxglm.config import XGLMConfig
 from pyxglm.dtypes import Array, as_dtype, convert
 from pyxglm.parameters import parameter_shapes
@@ -117,10 +118,10 @@ def _write(
     free = shutil.disk_usage(directory).free
     if free < size:
         raise OSError(
-            f"{directory}: {free / 1e9:.2f} GB are free on this disk, expected {size / 1e9:.2f} GB"
+            f"{directory}: {in_words(free)} are free on this disk, expected {in_words(size)}"
             " for the weights"
         )
-    tell(f"writing {size / 1e9:.2f} GB of random weights to {directory / WEIGHTS}")
+    tell(f"writing {in_words(size)} of random weights to {directory / WEIGHTS}")
     try:
         with partial.open("xb") as file:
             file.write(header)
