@@ -54,13 +54,14 @@ class Measured:
     def rates(self, threads: int, isa: str | None) -> tuple[float, float] | None:
         """Return bytes and operations a second; None if they were not measured.
 
-        Without an instruction set (NumPy chooses its own), the best of all.
+        For an instruction set that has no peak of its own, the best of all; so for
+        None: NumPy chooses its own.
         """
         if threads not in self.read:
             return None
         peaks = self.fma[threads]
-        multiply = peaks.get(isa) if isa is not None else max(peaks.values())
-        return None if multiply is None else (self.read[threads], multiply)
+        multiply = peaks[isa] if isa in peaks else max(peaks.values())
+        return self.read[threads], multiply
 
 
 def commit() -> str:

@@ -38,13 +38,15 @@ class Setting:
 class Result:
     """A job, its samples, and what the machine would need at the least.
 
-    `least_seconds` and `peak_anonymous` are None where they are not known.
+    `least_seconds`, the `rates` (bytes and operations a second) that it was computed
+    with, and `peak_anonymous` are None where they are not known.
     """
 
     setting: Setting
     job: Job
     samples: Sequence[Sample]
     least_seconds: float | None
+    rates: tuple[float, float] | None
     peak_anonymous: int | None
     test_time: str = field(default_factory=lambda: now())
 
@@ -106,6 +108,8 @@ class Result:
             "first_token_ns": self.first_token_ns,
             "peak_anonymous": self.peak_anonymous,
             "limit_ns": None if self.least_seconds is None else round(1e9 * self.least_seconds),
+            "limit_read": None if self.rates is None else self.rates[0],
+            "limit_fma": None if self.rates is None else self.rates[1],
             "of_limit": self.of_limit,
             "samples_ns": self.samples_ns,
             "samples_ts": rates,

@@ -123,7 +123,7 @@ def measured(plan: Plan, limits: machine.Measured, repetitions: int, warm_up: bo
         once = _cold(setting, job)
         if warm_up:
             once()
-        return Result(setting, job, [once() for _ in range(repetitions)], None, None)
+        return Result(setting, job, [once() for _ in range(repetitions)], None, None, None)
     with PeakMemory() as memory:
         first = jobs.run(model, job)
     samples = [] if warm_up else [first]
@@ -133,7 +133,7 @@ def measured(plan: Plan, limits: machine.Measured, repetitions: int, warm_up: bo
     if rates is not None:
         stored = work.weight_bytes(dict(model.named_parameters()))
         least = work.least_seconds(model.config, stored, job, *rates)
-    return Result(setting, job, samples, least, memory.peak)
+    return Result(setting, job, samples, least, rates, memory.peak)
 
 
 def _cold(setting: Setting, job: Job) -> Callable[[], Sample]:

@@ -95,6 +95,9 @@ def test_a_record(records, checkpoint):
     assert 0 < record["first_token_ns"] < max(times)
     assert record["of_limit"] == pytest.approx(record["limit_ns"] / record["avg_ns"], rel=0.01)
     assert record["peak_anonymous"] > 1e6
+    assert record["limit_read"] > 1e8  # bytes and operations a second of any machine
+    assert record["limit_fma"] > 1e8
+    assert record["limit_ns"] > 3 * record["model_size"] / record["limit_read"] * 1e9
 
 
 @pytest.mark.parametrize("more", [(), ("--no-warmup",)])
@@ -139,7 +142,6 @@ def test_all_logits_or_the_last(records):
         ("pp6", False),
         ("pp6 all", True),
     ]
-    assert found[0]["limit_ns"] < found[1]["limit_ns"]
 
 
 def test_a_cold_start(records):
