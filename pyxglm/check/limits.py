@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,8 @@ class Limits:
     ----------
     isas
         Instruction sets of this machine, and their numbers in the library.
+    threads
+        Numbers of threads to measure on, besides one and all.
 
     Attributes
     ----------
@@ -36,8 +38,9 @@ class Limits:
         Bytes a second by threads; operations a second by threads and name.
     """
 
-    def __init__(self, isas: dict[str, int]) -> None:
+    def __init__(self, isas: dict[str, int], threads: Iterable[int] = ()) -> None:
         self._isas = isas
+        self._threads = sorted({1, len(os.sched_getaffinity(0)), *threads})
         self._memory = np.ones(_BYTES // 4, np.float32)
         self.read: dict[int, float] = {}
         self.fma: dict[int, dict[str, float]] = {}
@@ -45,10 +48,10 @@ class Limits:
             self.try_again()
 
     def try_again(self) -> None:
-        """Measure on one thread, and on as many as this process may use; keep the best."""
+        """Measure on each number of threads; keep the best."""
         lib, ffi = native.library().lib, native.library().ffi
         widest = max(self._isas.values())
-        for count in sorted({1, len(os.sched_getaffinity(0))}):
+        for count in self._threads:
             parts = np.array_split(self._memory, count)
 
             def read_part(index: int, parts: Any = parts) -> None:

@@ -1,4 +1,4 @@
-"""The command line: ``pyxglm generate``, ``tokenize``, ``info``, ``check``.
+"""The command line: ``pyxglm generate``, ``tokenize``, ``info``, ``check``, ``bench``.
 
 One small module a verb; `arguments` and `terminal` hold what they share. Text
 goes to standard output, everything else to standard error. Exit codes: 0 done,
@@ -26,6 +26,7 @@ VERBS = {
     "tokenize": "show a text's tokens, or the text of token ids",
     "info": "describe a model: configuration, size, files, memory",
     "check": "verify the C kernels, and time them",
+    "bench": "measure how fast a model is on this machine",
 }
 
 HELP = """\
@@ -38,6 +39,7 @@ commands:
   tokenize    {tokenize}
   info        {info}
   check       {check}
+  bench       {bench}
 
 options:
   -h, --help  show this text; after a command, its own

@@ -1,0 +1,139 @@
+"""Time whole models: decoding, prompts, scoring, a cold start, long contexts, threads, memory.
+
+python benchmarks/model.py
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import common
+from rows import COLD, CONTEXTS, ROWS, SCALED
+from runtimes import cold, in_turns, peaks, started
+
+from pyxglm import XGLMForCausalLM
+from pyxglm.bench import machine, work
+from pyxglm.bench.grid import Job
+from pyxglm.bench.session import model_type
+from pyxglm.dtypes import dtype_name
+from pyxglm.ops.cpus import default_threads
+
+SCRIPT = "pyxglm_worker.py"
+
+#: The row of the coarser arithmetic, and what it is beside.
+BFLOAT16, EXACT = "prompt_512_last, compute bfloat16", "prompt_512_last"
+
+
+class Bench:
+    """A model to be measured, and the machine's limits."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self.path, self.rounds = common.checkpoint(arguments), arguments.rounds
+        self.threads = arguments.threads or default_threads()
+        counts = {2**power for power in range(11) if 2**power < self.threads}
+        self.counts = sorted({*counts, self.threads})
+        self.limits = machine.Measured(self.counts)
+        self.limits.try_again()
+        self.model = XGLMForCausalLM.from_pretrained(self.path)
+        self.stored = work.weight_bytes(dict(self.model.named_parameters()))
+        self.isa = common.environment()["isa"]
+
+    def description(self) -> dict[str, Any]:
+        """Return what the model is."""
+        model, count = self.model, self.model.num_parameters()
+        return {
+            "type": model_type(model.config, count, dtype_name(model.dtype)),
+            "parameters": count,
+            "bytes": model.get_memory_footprint(),
+            "weight_bytes": self.stored,
+            "cache_bytes_per_token": work.one_pass(model.config, 0, 1, 1, 0, 1).cache_bytes,
+            "threads": self.threads,
+        }
+
+    def of_limit(self, job: Job, ns: float, threads: int) -> float | None:
+        """Return the least time of a job as a fraction of what it took."""
+        rates = self.limits.rates(threads, self.isa)
+        if rates is None:
+            return None
+        return work.least_seconds(self.model.config, self.stored, job, *rates) * 1e9 / ns
+
+    def turns(
+        self, jobs: dict[str, Job], threads: list[int], options: tuple[str, ...] = ()
+    ) -> dict[str, Any]:
+        """Let one worker for each number of threads do every job."""
+        workers = {
+            f"{count} threads": started(SCRIPT, self.path, count, options) for count in threads
+        }
+        found = in_turns(workers, jobs, self.rounds)
+        for worker in workers.values():
+            worker.close()
+        self.limits.try_again()
+        return found
+
+
+def rows(bench: Bench, wanted: list[str]) -> list[dict[str, Any]]:
+    """Measure the rows of the table."""
+    found = bench.turns({name: ROWS[name].job for name in wanted}, [bench.threads])
+    if EXACT in wanted:
+        job = {BFLOAT16: ROWS[EXACT].job}
+        found |= bench.turns(job, [bench.threads], ("compute=bfloat16",))
+    records = []
+    for name, by_worker in found.items():
+        (one,) = by_worker.values()
+        title = ROWS[name].title if name in ROWS else 'prompt 512, last, compute="bfloat16"'
+        job = ROWS[name if name in ROWS else EXACT].job
+        if "median_ns" in one:
+            one["of_limit"] = bench.of_limit(job, one["median_ns"], bench.threads)
+        records.append({"name": name, "title": title, "tokens": job.tokens, **one})
+    return records
+
+
+def contexts(bench: Bench) -> list[dict[str, Any]]:
+    """Measure a token's time behind longer and longer contexts."""
+    found = bench.turns({str(depth): job for depth, job in CONTEXTS.items()}, [bench.threads])
+    records = []
+    for depth, job in CONTEXTS.items():
+        (one,) = found[str(depth)].values()
+        if "median_ns" in one:
+            one["ms_per_token"] = one["median_ns"] / job.generate / 1e6
+            one["of_limit"] = bench.of_limit(job, one["median_ns"], bench.threads)
+        records.append({"depth": depth, "generated": job.generate, **one})
+    return records
+
+
+def scaling(bench: Bench) -> list[dict[str, Any]]:
+    """Measure on one, two, four … threads."""
+    found = bench.turns({name: ROWS[name].job for name in SCALED}, bench.counts)
+    records = []
+    for name, by_worker in found.items():
+        for count, one in zip(bench.counts, by_worker.values(), strict=True):
+            if "median_ns" in one:
+                one["of_limit"] = bench.of_limit(ROWS[name].job, one["median_ns"], count)
+            records.append({"name": name, "title": ROWS[name].title, "threads": count, **one})
+    return records
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = common.parser("Time whole models.")
+    parser.add_argument("-t", "--threads", type=int, help="threads (default: all CPUs)")
+    parser.add_argument("--rows", nargs="*", choices=ROWS, default=list(ROWS), metavar="ROW")
+    arguments = parser.parse_args()
+    bench = Bench(arguments)
+    start = (SCRIPT, bench.path, bench.threads)
+    found = {
+        "environment": common.environment(),
+        "model": bench.description(),
+        "rows": rows(bench, arguments.rows),
+        "cold": {"title": COLD.title, **cold(bench.rounds, *start)},
+        "contexts": contexts(bench),
+        "threads": scaling(bench),
+        "memory": peaks(*start),
+    }
+    found["limits"] = {"read": bench.limits.read, "fma": bench.limits.fma}
+    common.write(arguments, "model", found)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,218 @@
+"""Write the README's tables of results, between two marks, from the result files.
+
+python benchmarks/readme.py          writes them
+python benchmarks/readme.py --check  only tells whether they are up to date
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import common
+
+ROOT = common.HERE.parent
+BEGIN, END = "<!-- begin: written by python benchmarks/readme.py -->\n", "<!-- end -->\n"
+
+#: Plots in the order in which they are shown, and what a reader who sees none is told.
+PLOTS = {
+    "decode": "tokens a second of each runtime beside what reading its weights allows",
+    "context": "milliseconds a token against the tokens in the cache",
+    "roofline": "operations a second of kernels against operations a byte",
+    "threads": "speed against the number of threads",
+}
+
+#: Kernels other than these are not limited by multiplying.
+COMPUTING = ("linear", "attention")
+
+
+def generated(results: Path, plots: Path, root: Path) -> str:
+    """Return the text between the marks; `root` is where links start from."""
+    parts = []
+    for machine, found in common.machines(results).items():
+        parts += [heading(found), *tables(found), *pictures(plots / machine, root)]
+    return "\n\n".join(parts) + "\n" if parts else "No results are in the repository yet.\n"
+
+
+def heading(found: dict[str, Any]) -> str:
+    """Return what the machine is and was able to do."""
+    first = next(iter(found.values()))
+    about, limits = first["environment"], first["limits"]
+    rates = [
+        f"{count} thread{'s' * (count != '1')}: {read / 1e9:.1f} GB/s,"
+        f" {max(limits['fma'][count].values()) / 1e9:.0f} GFLOP/s"
+        for count, read in limits["read"].items()
+    ]
+    dates = sorted({one["environment"]["date"] for one in found.values()})
+    commits = sorted({one["environment"]["commit"] for one in found.values()})
+    return (
+        f"#### {about['cpu']}, {about['cpus']} CPUs, {about['isa'] or 'no C kernels'}\n\n"
+        f"{' to '.join(dict.fromkeys((dates[0], dates[-1])))}, commit {', '.join(commits)},"
+        f" {about['compiler'] or 'no compiler'}, Python {about['python']}, numpy {about['numpy']}."
+        f" Read bandwidth and float32 peak: {'; '.join(rates)}."
+    )
+
+
+def tables(found: dict[str, Any]) -> Iterator[str]:
+    """Yield the tables of a machine."""
+    if "peers" in found:
+        yield beside(found["peers"])
+    if "model" in found:
+        yield alone(found["model"])
+    if "kernels" in found:
+        yield kernels(found["kernels"])
+
+
+def table(rows: Sequence[Sequence[str]], left: int = 1) -> str:
+    """Return a Markdown table.
+
+    >>> print(table([("what", "s"), ("cold", "0.4")]))
+    | what | s |
+    |---|---:|
+    | cold | 0.4 |
+    """
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    rule = "|" + "|".join("---" if i < left else "---:" for i in range(len(rows[0]))) + "|"
+    return "\n".join([lines[0], rule, *lines[1:]])
+
+
+def number(value: float) -> str:
+    """Return a number with three digits, or all before the point.
+
+    >>> number(8.8123), number(20.36), number(1234.5), number(0.39)
+    ('8.81', '20.4', '1234', '0.39')
+    """
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def cell(one: dict[str, Any], key: str, unit: float) -> str:
+    """Return a measured number in a unit, or a dash where nothing was measured."""
+    return number(one[key] / unit) if one.get(key) is not None else "–"
+
+
+def beside(peers: dict[str, Any]) -> str:
+    """Return the table of pyxglm beside other runtimes."""
+    others = [one["runtime"] for one in peers["runtimes"] if one["runtime"] != "pyxglm"]
+    present = [
+        name
+        for name in others
+        if not any("absent" in one for one in peers["runtimes"] if one["runtime"] == name)
+    ]
+    names = ["pyxglm", *present]
+    header = [f"{peers['threads']} threads", *names, *(f"× {name}" for name in present)]
+    rows = [header]
+
+    def add(title: str, cells: dict[str, dict[str, Any]], key: str, unit: float) -> None:
+        own = cells["pyxglm"].get(key)
+        ratios = []
+        for name in present:
+            other = cells[name].get(key)
+            known = own is not None and other is not None
+            # More tokens a second are better; seconds and bytes are better when fewer.
+            better = (own / other if key == "tokens_per_second" else other / own) if known else None
+            ratios.append(number(better) if better is not None else "–")
+        rows.append([title, *(cell(cells[name], key, unit) for name in names), *ratios])
+
+    for row in peers["rows"]:
+        add(f"{row['title']} (tokens/s)", row["runtimes"], "tokens_per_second", 1)
+    add(f"{peers['cold']['title']} (s)", peers["cold"]["runtimes"], "median_ns", 1e9)
+    for kind in [one["name"] for one in peers["memory"]["pyxglm"]]:
+        taken = {
+            name: next((one for one in peers["memory"][name] if one["name"] == kind), {})
+            for name in names
+        }
+        title = f"{taken['pyxglm']['title']} (MB of anonymous memory)"
+        add(title, taken, "peak_anonymous", 1e6)
+    absent = [f"{one['runtime']}: {one['absent']}" for one in peers["runtimes"] if "absent" in one]
+    known = [f"{one['name']} ({one['weights']})" for one in peers["runtimes"] if "name" in one]
+    notes = [f"Runtimes: {', '.join(known)}."]
+    notes += [f"Absent: {'; '.join(absent)}."] if absent else []
+    return table(rows) + "\n\n" + " ".join(notes)
+
+
+def alone(model: dict[str, Any]) -> str:
+    """Return the table of pyxglm beside the machine's limits."""
+    about = model["model"]
+    rows = [[f"{about['type']}, {about['threads']} threads", "", "of limit"]]
+    for row in model["rows"]:
+        if "error" not in row:
+            share = "–" if row.get("of_limit") is None else f"{row['of_limit']:.0%}"
+            rows.append([row["title"], f"{cell(row, 'tokens_per_second', 1)} tokens/s", share])
+    rows.append([model["cold"]["title"], f"{cell(model['cold'], 'median_ns', 1e9)} s", ""])
+    for one in model["memory"]:
+        title = f"{one['title']}: anonymous memory"
+        rows.append([title, f"{cell(one, 'peak_anonymous', 1e6)} MB", ""])
+    return table(rows)
+
+
+def kernels(found: dict[str, Any]) -> str:
+    """Return the table of kernels, of the fastest instruction set each."""
+    best: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for one in found["timings"]:
+        key = (one["op"], one["dtype"], one["shape"])
+        if one["isa"] != "numpy" and (
+            key not in best or one["microseconds"] < best[key]["microseconds"]
+        ):
+            best[key] = one
+    rows = [["kernel", "stored", "shape", "isa", "µs", "× NumPy", "GB/s", "GFLOP/s", "of peak"]]
+    for one in best.values():
+        seconds = one["microseconds"] / 1e6
+        rate = one["operations"] / seconds if one["op"] in COMPUTING else None
+        peak = found["limits"]["fma"]["1"].get(one["isa"])
+        rows.append([
+            one["op"], one["dtype"], one["shape"], one["isa"], number(one["microseconds"]),
+            number(one["times_numpy"]), number(one["bytes"] / seconds / 1e9),
+            "" if rate is None else number(rate / 1e9),
+            "" if rate is None or peak is None else f"{rate / peak:.0%}",
+        ])  # fmt: skip
+    return table(rows, left=4)
+
+
+def pictures(folder: Path, root: Path) -> Iterator[str]:
+    """Yield the plots that there are, light or dark as the page is."""
+    for name, said in PLOTS.items():
+        light, dark = folder / f"{name}-light.svg", folder / f"{name}-dark.svg"
+        if light.exists() and dark.exists():
+            light, dark = (path.relative_to(root) for path in (light, dark))
+            yield (
+                "<picture>\n"
+                f'<source media="(prefers-color-scheme: dark)" srcset="{dark.as_posix()}">\n'
+                f'<img src="{light.as_posix()}" alt="{said}">\n'
+                "</picture>"
+            )
+
+
+def replaced(text: str, new: str) -> str:
+    """Return a text with what is between the marks replaced.
+
+    Raises
+    ------
+    ValueError
+        If it does not have each mark once, in order.
+    """
+    before, begun, rest = text.partition(BEGIN)
+    _, ended, after = rest.partition(END)
+    if not begun or not ended or BEGIN in after:
+        raise ValueError("README.md: expected the two marks of this script, once each")
+    return before + BEGIN + new + END + after
+
+
+def main() -> int:
+    """Write or check; return the exit code."""
+    parser = argparse.ArgumentParser(description="Write the README's tables of results.")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 if stale")
+    arguments = parser.parse_args()
+    path = ROOT / "README.md"
+    old = path.read_text(encoding="utf-8")
+    new = replaced(old, generated(common.RESULTS, common.PLOTS, ROOT))
+    if arguments.check:
+        return int(new != old)
+    path.write_text(new, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
