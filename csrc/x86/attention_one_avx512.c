@@ -9,6 +9,8 @@
  * K, would need 60 for the sums over lanes, so nothing is lost. */
 #include "attention_avx512.h"
 
+#define AHEAD_KEYS 64 /* the distance of the prefetch, in keys */
+
 /* Scores of 16 keys: lane j is q . k[place[j]], for j < count. */
 INLINE512 __m512 scores_of_16(const head_view *view, const float *q, const int64_t *place,
                               int count)
@@ -18,6 +20,9 @@ INLINE512 __m512 scores_of_16(const head_view *view, const float *q, const int64
     for (int64_t k = 0; k < K; k += LANES) {
         const __mmask16 mask = first_lanes(K - k);
         __m512 column[16];
+#pragma GCC unroll 16
+        for (int j = 0; j < 16; j++)
+            PYXGLM_PREFETCH(view->k + (place[j < count ? j : 0] + AHEAD_KEYS) * view->k_s + k);
 #pragma GCC unroll 16
         for (int j = 0; j < 16; j++)
             column[j] = _mm512_maskz_loadu_ps(
@@ -53,6 +58,9 @@ INLINE512 void add_values(float *values, const head_view *view, const float *wei
         for (int j = 0; j < count; j++) {
             const float *v = view->v + place[j] * view->v_s + k;
             const __m512 weight_f32x16 = _mm512_set1_ps(weight[j]);
+#pragma GCC unroll 4
+            for (int i = 0; i < 4; i++)
+                PYXGLM_PREFETCH(v + AHEAD_KEYS * view->v_s + i * LANES);
 #pragma GCC unroll 4
             for (int i = 0; i < 4; i++)
                 sum[i] = _mm512_fmadd_ps(weight_f32x16,
