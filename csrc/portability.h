@@ -24,6 +24,11 @@
 #else
 #define PYXGLM_X86 0
 #endif
+#if defined(__aarch64__) && !defined(__AARCH64EB__) /* lanes are loaded as bytes */
+#define PYXGLM_ARM 1
+#else
+#define PYXGLM_ARM 0
+#endif
 
 #define PYXGLM_INLINE static inline __attribute__((always_inline))
 #define PYXGLM_UNUSED __attribute__((unused))
@@ -36,6 +41,8 @@
 #define PYXGLM_TARGET_AVX2 __attribute__((target("avx2,fma,f16c")))
 #define PYXGLM_TARGET_AVX512 \
     __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")))
+
+/* NEON needs no such attribute: it is part of what every aarch64 has. */
 
 /* Read ahead: into all caches, or into L2 and out of the way of L1. */
 #define PYXGLM_PREFETCH(p) __builtin_prefetch((p), 0, 3)
