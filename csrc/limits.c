@@ -106,6 +106,7 @@ static float read_neon(const float *p, int64_t count)
     for (int j = 0; j < 8; j++)
         sum_f32x4[j] = vdupq_n_f32(0.0f);
     for (int64_t i = 0; i + 32 <= count; i += 32)
+#pragma GCC unroll 8
         for (int j = 0; j < 8; j++)
             sum_f32x4[j] = vaddq_f32(sum_f32x4[j], vld1q_f32(p + i + 4 * j));
     for (int j = 1; j < 8; j++)
@@ -119,11 +120,14 @@ static int64_t fma_neon(int64_t rounds)
 {
     float32x4_t sum_f32x4[24];
     const float32x4_t factor_f32x4 = vdupq_n_f32(0.999f), term_f32x4 = vdupq_n_f32(0.001f);
+#pragma GCC unroll 24
     for (int j = 0; j < 24; j++)
-        sum_f32x4[j] = vdupq_n_f32(0.0f);
+        sum_f32x4[j] = vdupq_n_f32((float)j);
     for (int64_t i = 0; i < rounds; i++)
+#pragma GCC unroll 24
         for (int j = 0; j < 24; j++)
             sum_f32x4[j] = vfmaq_f32(sum_f32x4[j], factor_f32x4, term_f32x4);
+#pragma GCC unroll 24
     for (int j = 0; j < 24; j++)
         sink = vaddvq_f32(sum_f32x4[j]);
     return rounds * 24 * 4 * 2;

@@ -58,9 +58,13 @@
 #endif
 
 /* Makes the compiler hold a vector in a register from here on. Without it, gcc
- * loads a value that came from memory again at each use where it can. */
+ * for x86 loads a value that came from memory again at each use where it can;
+ * and compilers for ARM begin so much at once that sums lose their registers:
+ * `volatile` keeps what is marked in its order. */
 #if PYXGLM_X86
 #define PYXGLM_IN_REGISTER(x) __asm__("" : "+x"(x))
+#elif PYXGLM_ARM
+#define PYXGLM_IN_REGISTER(x) __asm__ volatile("" : "+w"(x))
 #endif
 
 #if PYXGLM_X86

@@ -49,8 +49,10 @@ PYXGLM_INLINE void step(float32x4_t acc[ROWS][COLUMNS][2], const float *x, int64
         for (int r = 0; r < R; r++) {
             const float32x4_t x_f32x4 = load_first(x + r * x_stride + at, left);
 #pragma GCC unroll 4
-            for (int c = 0; c < C; c++)
+            for (int c = 0; c < C; c++) {
                 acc[r][c][half] = vfmaq_f32(acc[r][c][half], w_f32x4[c], x_f32x4);
+                PYXGLM_IN_REGISTER(acc[r][c][half]); /* or loads to come push it out */
+            }
         }
     }
 }

@@ -7,7 +7,8 @@
     plain      as the extension is built
     address    address and undefined-behaviour sanitizers: the first wrong byte
     thread     thread sanitizer: the worker pool, and several callers at once
-    aarch64    cross-compiled, under qemu-aarch64 -cpu max
+    aarch64    cross-compiled, under qemu-aarch64 -cpu max: NEON
+    clang      the same, compiled by clang with gcc's libraries
     python     the extension with the address sanitizer, under `pyxglm check`
 
 A way that this machine lacks the tools for is an error if it is named, and
@@ -42,6 +43,10 @@ WAYS: dict[str, tuple[str, list[str], str | None, list[str]]] = {
     "thread": (CC, ["-O1", "-g", "-fsanitize=thread"], None, []),
     "aarch64": (
         f"{CROSS}-gcc", [], "aarch64", ["qemu-aarch64", "-cpu", "max", "-L", f"/usr/{CROSS}"]
+    ),
+    "clang": (
+        "clang", [f"--target={CROSS}"], "aarch64",
+        ["qemu-aarch64", "-cpu", "max", "-L", f"/usr/{CROSS}"],
     ),
     "python": (CC, ADDRESS, None, []),
 }  # fmt: skip
