@@ -1,7 +1,8 @@
 /* exp, erfc and the activations on 4 lanes. NEON.
  *
  * Formulas and polynomials are those of x86/math_avx2.h, operation for
- * operation, and so are the results, bit for bit: every step here and there is
+ * operation, and so are the results, bit for bit (a zero may have another sign):
+ * every step here and there is
  * correctly rounded. What was measured there over every float32 holds here.
  *
  * vmaxq and vminq return NaN if either operand is NaN. */
