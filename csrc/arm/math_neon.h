@@ -1,9 +1,9 @@
 /* exp, erfc and the activations on 4 lanes. NEON.
  *
  * Formulas and polynomials are those of x86/math_avx2.h, operation for
- * operation, and so are the results, bit for bit (a zero may have another sign):
- * every step here and there is
- * correctly rounded. What was measured there over every float32 holds here.
+ * operation, and every step here and there is correctly rounded: so are the
+ * results, bit for bit (a zero may have another sign), and what was measured
+ * there over every float32 holds here.
  *
  * vmaxq and vminq return NaN if either operand is NaN. */
 #ifndef PYXGLM_MATH_NEON_H
