@@ -13,11 +13,12 @@
  * two vectors a cycle, those with four load three.
  *
  * Few rows (decoding): each tile of weights comes from memory, is widened in
- * registers, and meets all rows. Many rows: widening would cost as much as the
- * products (fcvtl runs on one unit where fmla runs on two or four), so a tile
- * of weights is widened once into a buffer that stays in L1, and a block of x
- * passes it from L2, 8 bytes for 2 FMAs. Its rows lie an odd number of cache
- * lines apart: rows of 4096 bytes would all compete for the same few places. */
+ * registers, and meets all rows. Many rows: widening anew for every 3 of them
+ * would cost as much as the products (fcvtl has fewer units than fmla), so a
+ * tile is widened once into a buffer, in L1 up to K = 2048 or so, and a block
+ * of x passes it from L2, 8 bytes for 2 FMAs. The buffer's rows lie an odd
+ * number of cache lines apart: rows of 4096 bytes would all compete for the
+ * same few places. What is said of speed is reckoned, not measured. */
 #include "arm.h"
 #include "math_neon.h"
 
