@@ -55,6 +55,7 @@ int pyxglm_cpu_has(int level)
     const uint64_t xcr0 = leaf1[2] & OSXSAVE ? pyxglm_xgetbv() : 0;
     return pyxglm_cpu_allows(level, leaf1[2], leaf7[1], xcr0);
 #else
-    return level == PYXGLM_SCALAR;
+    /* NEON is the baseline of aarch64: there is nothing to ask. */
+    return level == PYXGLM_SCALAR || (PYXGLM_ARM && level == PYXGLM_NEON);
 #endif
 }

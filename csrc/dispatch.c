@@ -23,7 +23,11 @@ static const struct {
     [PYXGLM_AVX512] = {"avx512", PYXGLM_AVX2, NULL},
 #endif
     [PYXGLM_AMX] = {"amx", PYXGLM_AVX512, NULL},
+#if PYXGLM_ARM
+    [PYXGLM_NEON] = {"neon", PYXGLM_SCALAR, pyxglm_fill_neon},
+#else
     [PYXGLM_NEON] = {"neon", PYXGLM_SCALAR, NULL},
+#endif
 };
 
 /* The table is nothing but pointers, so it can also be walked by index. */

@@ -176,5 +176,8 @@ void pyxglm_fill_scalar(pyxglm_kernels *table);
 void pyxglm_fill_avx2(pyxglm_kernels *table);
 void pyxglm_fill_avx512(pyxglm_kernels *table);
 #endif
+#if PYXGLM_ARM
+void pyxglm_fill_neon(pyxglm_kernels *table);
+#endif
 
 #endif

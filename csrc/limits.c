@@ -6,6 +6,8 @@
 
 #if PYXGLM_X86
 #include <immintrin.h>
+#elif PYXGLM_ARM
+#include <arm_neon.h>
 #endif
 
 #define SUMS 16 /* independent sums: at least latency (4) x units (2), and in registers */
@@ -97,6 +99,41 @@ PYXGLM_TARGET_AVX512 static int64_t fma_avx512(int64_t rounds)
 }
 #endif
 
+#if PYXGLM_ARM
+static float read_neon(const float *p, int64_t count)
+{
+    float32x4_t sum_f32x4[8];
+    for (int j = 0; j < 8; j++)
+        sum_f32x4[j] = vdupq_n_f32(0.0f);
+    for (int64_t i = 0; i + 32 <= count; i += 32)
+#pragma GCC unroll 8
+        for (int j = 0; j < 8; j++)
+            sum_f32x4[j] = vaddq_f32(sum_f32x4[j], vld1q_f32(p + i + 4 * j));
+    for (int j = 1; j < 8; j++)
+        sum_f32x4[0] = vaddq_f32(sum_f32x4[0], sum_f32x4[j]);
+    return vaddvq_f32(sum_f32x4[0]);
+}
+
+/* 24 sums: some CPUs have four units with a latency of 4. The instruction adds
+ * a product to its sum, so that is what is done here. */
+static int64_t fma_neon(int64_t rounds)
+{
+    float32x4_t sum_f32x4[24];
+    const float32x4_t factor_f32x4 = vdupq_n_f32(0.999f), term_f32x4 = vdupq_n_f32(0.001f);
+#pragma GCC unroll 24
+    for (int j = 0; j < 24; j++)
+        sum_f32x4[j] = vdupq_n_f32((float)j);
+    for (int64_t i = 0; i < rounds; i++)
+#pragma GCC unroll 24
+        for (int j = 0; j < 24; j++)
+            sum_f32x4[j] = vfmaq_f32(sum_f32x4[j], factor_f32x4, term_f32x4);
+#pragma GCC unroll 24
+    for (int j = 0; j < 24; j++)
+        sink = vaddvq_f32(sum_f32x4[j]);
+    return rounds * 24 * 4 * 2;
+}
+#endif
+
 float pyxglm_limit_read(const float *p, int64_t count, int level)
 {
 #if PYXGLM_X86
@@ -104,6 +141,9 @@ float pyxglm_limit_read(const float *p, int64_t count, int level)
         return read_avx512(p, count);
     if (level == PYXGLM_AVX2 && pyxglm_cpu_has(PYXGLM_AVX2))
         return read_avx2(p, count);
+#elif PYXGLM_ARM
+    if (level == PYXGLM_NEON)
+        return read_neon(p, count);
 #endif
     (void)level;
     return read_scalar(p, count);
@@ -116,6 +156,9 @@ int64_t pyxglm_limit_fma(int64_t rounds, int level)
         return fma_avx512(rounds);
     if (level == PYXGLM_AVX2 && pyxglm_cpu_has(PYXGLM_AVX2))
         return fma_avx2(rounds);
+#elif PYXGLM_ARM
+    if (level == PYXGLM_NEON)
+        return fma_neon(rounds);
 #endif
     (void)level;
     return fma_scalar(rounds);

@@ -24,6 +24,11 @@
 #else
 #define PYXGLM_X86 0
 #endif
+#if defined(__aarch64__) && !defined(__AARCH64EB__) /* lanes are loaded as bytes */
+#define PYXGLM_ARM 1
+#else
+#define PYXGLM_ARM 0
+#endif
 
 #define PYXGLM_INLINE static inline __attribute__((always_inline))
 #define PYXGLM_NOINLINE __attribute__((noinline))
@@ -37,6 +42,8 @@
 #define PYXGLM_TARGET_AVX2 __attribute__((target("avx2,fma,f16c")))
 #define PYXGLM_TARGET_AVX512 \
     __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")))
+
+/* NEON needs no such attribute: it is part of what every aarch64 has. */
 
 /* Read ahead: into all caches, or into L2 and out of the way of L1. */
 #define PYXGLM_PREFETCH(p) __builtin_prefetch((p), 0, 3)
@@ -52,9 +59,13 @@
 #endif
 
 /* Makes the compiler hold a vector in a register from here on. Without it, gcc
- * loads a value that came from memory again at each use where it can. */
+ * for x86 loads a value that came from memory again at each use where it can;
+ * and compilers for ARM begin so much at once that sums lose their registers:
+ * `volatile` keeps what is marked in its order. */
 #if PYXGLM_X86
 #define PYXGLM_IN_REGISTER(x) __asm__("" : "+x"(x))
+#elif PYXGLM_ARM
+#define PYXGLM_IN_REGISTER(x) __asm__ volatile("" : "+w"(x))
 #endif
 
 #if PYXGLM_X86

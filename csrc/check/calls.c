@@ -1,6 +1,7 @@
 /* Filling in the structs of pyxglm.h from a case, and calling by them. */
 #include "calls.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 /* An input's copy; NULL if the case has none. Weights stand at an odd address,
@@ -201,6 +202,14 @@ int inputs_are_unchanged(const case_file *file, const call *made)
     return 1;
 }
 
+int same_numbers(const float *a, const float *b, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++)
+        if (memcmp(a + i, b + i, sizeof *a) && !(isnan(a[i]) && isnan(b[i])))
+            return 0;
+    return 1;
+}
+
 int64_t call_tasks(const call *made)
 {
     if (!strcmp(made->op, "attention"))
@@ -218,17 +227,15 @@ int64_t call_tasks(const call *made)
     return made->args.map.rows;
 }
 
-/* Attention works in scratch memory of exactly the size it asks for. */
-static void call_attention(const pyxglm_kernels *table, const call *made, int64_t begin,
-                           int64_t end)
+void call_attention(const case_file *file, const pyxglm_attention_args *a, int level,
+                    int64_t begin, int64_t end)
 {
-    const pyxglm_attention_args *a = &made->args.attention;
     const size_t count = (size_t)pyxglm_attention_scratch(a);
     void *scratch = NULL;
     if (posix_memalign(&scratch, 64, count * sizeof(float)))
-        fail(made->file->path, "there is no memory for its scratch");
+        fail(file->path, "there is no memory for its scratch");
     memset(scratch, 0xff, count * sizeof(float)); /* NaN */
-    table->attention(a, begin, end, scratch);
+    pyxglm_table(level)->attention(a, begin, end, scratch);
     free(scratch);
 }
 
@@ -236,7 +243,7 @@ void call_kernel(call *made, int level, int64_t begin, int64_t end)
 {
     const pyxglm_kernels *table = pyxglm_table(level);
     if (!strcmp(made->op, "attention"))
-        call_attention(table, made, begin, end);
+        call_attention(made->file, &made->args.attention, level, begin, end);
     else if (!strcmp(made->op, "linear"))
         table->linear[made->dtype](&made->args.linear, begin, end);
     else if (!strcmp(made->op, "cache_append"))

@@ -41,6 +41,13 @@ int64_t call_tasks(const call *made);
 void call_kernel(call *made, int level, int64_t begin, int64_t end);
 int call_run(call *made, int level);
 
+/* Attention in scratch memory of exactly the size it asks for. */
+void call_attention(const case_file *file, const pyxglm_attention_args *a, int level,
+                    int64_t begin, int64_t end);
+
+/* Whether `count` numbers are the same bit for bit; any NaN is as good as another. */
+int same_numbers(const float *a, const float *b, int64_t count);
+
 int inputs_are_unchanged(const case_file *file, const call *made);
 int64_t output_length(const case_file *file, const char *name);
 

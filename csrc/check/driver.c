@@ -8,16 +8,17 @@
  * size, so that the address sanitizer sees the first wrong byte.
  *
  * For every case and every level of this machine: the kernel on all of it and
- * on ranges in reverse order, compared with the reference; the entry point on
- * one to three threads, and from several threads at once, compared with that
- * bit for bit. Exit code 1 if anything is wrong, 2 for files that cannot be
+ * on ranges in reverse order, compared with the reference; parts of it alone and
+ * in other company, the entry point on one to three threads, and from several
+ * threads at once, compared with that bit for bit. Then one line for each level
+ * says how many kernels of its own it has, and which no case has tried. Exit code 1 if anything is wrong, 2 for files that cannot be
  * used. */
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "calls.h"
+#include "relatives.h"
 
 #define CALLERS 3
 #define MOST_THREADS 3
@@ -48,6 +49,9 @@ static void compare_output(const case_file *file, int level, const char *how, co
     if (!places.content || places.bytes != expected.bytes || places.bytes != bound.bytes)
         fail(file->path, "has places, results and bounds that do not match");
     unsigned char *known = calloc((size_t)length + 1, 1);
+    if (!known)
+        fail(file->path, "there is no memory for it");
+    int told = 0; /* the first wrong number is enough */
     for (int64_t i = 0; i < places.bytes / 8; i++) {
         int64_t place;
         double wanted, allowed;
@@ -60,12 +64,12 @@ static void compare_output(const case_file *file, int level, const char *how, co
         const double got = (double)result[place];
         const int right = !isfinite(wanted) ? !isfinite(got)
                                             : isinf(allowed) || fabs(got - wanted) <= allowed;
-        if (!right) {
+        if (!right && !told) {
             char text[120];
             snprintf(text, sizeof text, "%s[%lld] is %.9g, expected %.9g within %.3g", name,
                      (long long)place, got, wanted, allowed);
             complain(file, level, how, text);
-            break;
+            told = 1;
         }
     }
     for (int64_t i = 0; i < length; i++)
@@ -84,20 +88,31 @@ static void compare(const case_file *file, int level, const char *how, const cal
         complain(file, level, how, "changed an input");
 }
 
-/* Compares two calls' outputs bit for bit; any NaN is as good as another. */
+/* Compares two calls' outputs bit for bit. */
 static void compare_bits(const case_file *file, int level, const char *how, const call *made,
                          const call *first)
 {
-    for (int i = 0; i < made->outputs; i++) {
-        const int64_t length = output_length(file, made->output_names[i]);
-        for (int64_t j = 0; j < length; j++) {
-            const float a = made->output[i][j], b = first->output[i][j];
-            if (bits_of(a) != bits_of(b) && !(isnan(a) && isnan(b))) {
-                complain(file, level, how, "differs in a bit from one call on one thread");
-                return;
-            }
+    for (int i = 0; i < made->outputs; i++)
+        if (!same_numbers(made->output[i], first->output[i],
+                          output_length(file, made->output_names[i]))) {
+            complain(file, level, how, "differs in a bit from one call on one thread");
+            return;
         }
+}
+
+/* exp_sum has no cases of its own: log_softmax is x - max - log(sum). */
+static void check_exp_sum(const case_file *file, int level)
+{
+    call made = call_new(file);
+    const pyxglm_map_args *a = &made.args.map;
+    for (int64_t r = 0; r < a->rows && a->width > 0; r++) {
+        float max, sum;
+        pyxglm_table(level)->exp_sum(a->x + r * a->width, a->width, &max, &sum);
+        for (int64_t i = r * a->width; i < (r + 1) * a->width; i++)
+            a->y[i] = (float)((double)a->x[i] - max - log((double)sum));
     }
+    compare(file, level, "exp_sum", &made);
+    call_free(&made);
 }
 
 /* One of several callers at once. */
@@ -138,6 +153,11 @@ static void check(const case_file *file, int level)
     const int64_t tasks = call_tasks(&first);
     call_kernel(&first, level, 0, tasks);
     compare(file, level, "at once", &first);
+    if (!strcmp(first.op, "log_softmax"))
+        check_exp_sum(file, level);
+    const char *different = relatives_differ(&first, level);
+    if (different)
+        complain(file, level, "in other company", different);
 
     call ranges = call_new(file);
     for (int64_t end = tasks; end > 0;) {
@@ -160,12 +180,50 @@ static void check(const case_file *file, int level)
     call_free(&first);
 }
 
+/* Whether a case of `op` and a stored dtype tries an entry of the table. */
+static int tries(const char *op, int dtype, const char *entry)
+{
+    static const char *const suffixes[PYXGLM_DTYPES] = {"_f32", "_f16", "_bf16"};
+    char name[40];
+    snprintf(name, sizeof name, "%s%s", op, suffixes[dtype]);
+    return !strcmp(entry, name) || !strcmp(entry, op) ||
+           (!strncmp(entry, "activation_", 11) && !strcmp(entry + 11, op) &&
+            strcmp(op, "linear") != 0) ||
+           (!strcmp(op, "log_softmax") && !strcmp(entry, "exp_sum"));
+}
+
+/* The line of a level: its own kernels, and those of them that nothing tried. */
+static void report(int level, int count, const case_file *files)
+{
+    int own = 0;
+    const char *entry;
+    for (int i = 0; (entry = pyxglm_entry_name(i)); i++)
+        own += pyxglm_serving_level(level, i) == level;
+    printf("%s: %d cases, %d kernels of its own", pyxglm_level_name(level), count, own);
+    const char *before = "; not tried: ";
+    for (int i = 0; (entry = pyxglm_entry_name(i)); i++) {
+        int tried = pyxglm_serving_level(level, i) != level;
+        for (int j = 0; j < count && !tried; j++)
+            tried = tries(case_op(files + j), case_dtype(files + j), entry);
+        if (!tried) {
+            printf("%s%s", before, entry);
+            before = ", ";
+        }
+    }
+    printf("\n");
+}
+
 int main(int count, char **paths)
 {
     if (count < 2) {
         fprintf(stderr, "usage: %s CASE...\n", paths[0]);
         return 2;
     }
+    case_file *files = calloc((size_t)count, sizeof *files);
+    if (!files)
+        fail(paths[0], "there is no memory for the cases");
+    for (int i = 1; i < count; i++)
+        files[i] = case_read(paths[i]);
     int levels = 0;
     for (int level = 0; level < PYXGLM_LEVELS; level++) {
         if (!pyxglm_level_available(level)) {
@@ -173,13 +231,13 @@ int main(int count, char **paths)
             continue;
         }
         levels++;
-        for (int i = 1; i < count; i++) {
-            case_file file = case_read(paths[i]);
-            check(&file, level);
-            case_free(&file);
-        }
-        printf("%s: %d cases\n", pyxglm_level_name(level), count - 1);
+        for (int i = 1; i < count; i++)
+            check(&files[i], level);
+        report(level, count - 1, files + 1);
     }
+    for (int i = 1; i < count; i++)
+        case_free(&files[i]);
+    free(files);
     printf("%d cases on %d levels, %lld complaints\n", count - 1, levels, (long long)complaints);
     return complaints ? 1 : 0;
 }

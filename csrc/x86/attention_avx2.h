@@ -2,7 +2,7 @@
 #ifndef PYXGLM_ATTENTION_AVX2_H
 #define PYXGLM_ATTENTION_AVX2_H
 
-#include "attention.h"
+#include "../attention.h"
 #include "math_avx2.h"
 
 #include <float.h>

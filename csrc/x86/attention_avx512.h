@@ -2,7 +2,7 @@
 #ifndef PYXGLM_ATTENTION_AVX512_H
 #define PYXGLM_ATTENTION_AVX512_H
 
-#include "attention.h"
+#include "../attention.h"
 #include "math_avx512.h"
 
 #include <float.h>

@@ -22,9 +22,8 @@ INLINE256 void embed(const pyxglm_embed_args *a, int64_t begin, int64_t end, int
             _mm256_storeu_ps(hidden + d, _mm256_add_ps(token, _mm256_loadu_ps(place + d)));
         }
         if (d < D) {
-            const __m256 part = load_first_weights(row, d, dtype, D - d);
-            const __m256 sum = _mm256_fmadd_ps(part, scale, load_first(place + d, D - d));
-            store_first(hidden + d, D - d, sum);
+            const __m256 token = _mm256_mul_ps(load_first_weights(row, d, dtype, D - d), scale);
+            store_first(hidden + d, D - d, _mm256_add_ps(token, load_first(place + d, D - d)));
         }
     }
 }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import platform
+import shutil
 import struct
 import subprocess
 from pathlib import Path
@@ -18,11 +20,17 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def driver(tmp_path_factory):
-    """Build the driver as `csrc/check/run.py` does, but without optimisation, for time's sake."""
+def run():
+    """Import `csrc/check/run.py`."""
     spec = importlib.util.spec_from_file_location("run_checks", ROOT / "csrc/check/run.py")
-    run = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(run)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def driver(run, tmp_path_factory):
+    """Build the driver as `csrc/check/run.py` does, but without optimisation, for time's sake."""
     run.WAYS["plain"] = (run.CC, ["-O0", "-Wno-error"], None, [])
     program = run.build("plain", tmp_path_factory.mktemp("driver"))
     return lambda *paths: subprocess.run(
@@ -40,6 +48,51 @@ def test_cases_of_every_operation_pass(driver, tmp_path):
     assert found.returncode == 0, found.stdout + found.stderr
     assert f"{len(paths)} cases on" in found.stdout
     assert "0 complaints" in found.stdout
+    untried = "linear_f16, linear_bf16"  # and a copy, which is no operation of the reference
+    assert f"scalar: {len(paths)} cases, 16 kernels of its own; not tried: " in found.stdout
+    assert f"embed_f16, embed_bf16, activation_linear, {untried}\n" in found.stdout
+
+
+#: In plain C: the text that is broken, and what by.
+BREAKS = {
+    "linear.c": ("sum_lanes(lanes[m - m0])", "sum_lanes(lanes[m - m0]) * (a->M > 1 ? 1 : 1.01f)"),
+    "attention.c": ("/ run.sum * factor;", "/ run.sum * factor * (sequence->T > 1 ? 1 : 1.01f);"),
+    "softmax.c": ("*sum = sum_lanes(lane)", "*sum = sum_lanes(lane) * 1.01f"),
+}
+
+
+@pytest.fixture(scope="module")
+def broken_driver(run, tmp_path_factory):
+    """Build the driver on a library whose plain C is wrong in ways that few calls show."""
+    folder = tmp_path_factory.mktemp("broken")
+    shutil.copytree(ROOT / "csrc", folder / "csrc")
+    for name, (right, wrong) in BREAKS.items():
+        path = folder / "csrc/scalar" / name
+        assert right in path.read_text()
+        path.write_text(path.read_text().replace(right, wrong, 1))
+    parts = ["", "scalar", "check", "x86" if platform.machine() == "x86_64" else "arm"]
+    files = [path for part in parts for path in (folder / "csrc" / part).glob("*.c")]
+    program = folder / "driver"
+    flags = ["-O0", f"-I{folder / 'csrc'}", *files, "-lm", "-lpthread", "-o", program]
+    subprocess.run([run.CC, *flags], check=True)
+    return lambda *paths: subprocess.run(
+        [program, *map(str, paths)], capture_output=True, text=True, timeout=100, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("op", "sentence"),
+    [
+        ("linear", "in other company: a row alone differs in a bit from the same row among all"),
+        ("attention", "in other company: a query alone differs in a bit from the same query"),
+        ("log_softmax", "exp_sum: y["),
+    ],
+)
+def test_what_a_single_result_does_not_show_is_found(broken_driver, tmp_path, op, sentence):
+    assert write_cases(tmp_path, Filter(op=op, dtype="float32"), 5, 1)
+    found = broken_driver(*sorted(tmp_path.glob("*.case")))
+    assert found.returncode == 1
+    assert f"scalar: {sentence}" in found.stdout
 
 
 @pytest.fixture

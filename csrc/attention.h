@@ -9,10 +9,10 @@
  * serves them all, and each query stops at its own length. A mask of the
  * caller's may be any shape; whether its rows are beginnings of each other is
  * looked up, and if not, queries are computed one by one. */
-#ifndef PYXGLM_X86_ATTENTION_H
-#define PYXGLM_X86_ATTENTION_H
+#ifndef PYXGLM_ATTENTION_H
+#define PYXGLM_ATTENTION_H
 
-#include "../internal.h"
+#include "internal.h"
 
 /* One head of one sequence. Rows of q, out: `t`; of k, v: `s`. */
 typedef struct head_view {
