@@ -103,6 +103,8 @@ typedef struct pyxglm_linear_args {
     const float *residual; /* (M, N) as y, or NULL; may be y */
     int64_t activation;    /* one of the enum above */
     int64_t M, N, K, y_stride;
+    const void *packed; /* x as the level's kernel wants it, shared by its ranges;
+                           NULL: it makes it itself. Set by pyxglm_run_linear. */
 } pyxglm_linear_args;
 typedef void pyxglm_linear_fn(const pyxglm_linear_args *a, int64_t begin, int64_t end);
 
@@ -171,8 +173,10 @@ const char *pyxglm_level_name(int level);
 int pyxglm_level_available(int level);
 
 /* The rule behind that for x86, for any CPU: CPUID leaf 1 ecx, leaf 7 ebx and
- * the register XCR0 (0 where OSXSAVE is not set). */
-int pyxglm_cpu_allows(int level, uint32_t leaf1_ecx, uint32_t leaf7_ebx, uint64_t xcr0);
+ * edx, and the register XCR0 (0 where OSXSAVE is not set). The amx level is
+ * also asked of the operating system, and tried once against known numbers. */
+int pyxglm_cpu_allows(int level, uint32_t leaf1_ecx, uint32_t leaf7_ebx, uint32_t leaf7_edx,
+                      uint64_t xcr0);
 
 /* The level in use: at first the highest available. Choosing one that is not
  * available changes nothing and returns PYXGLM_NO_LEVEL. */
