@@ -226,7 +226,9 @@ int pyxglm_run_attention(const pyxglm_attention_args *a, int level);
 
 /* For the checker's figures: add up `count` floats, which costs reading them;
  * and multiply and add in registers, which returns the number of operations.
- * With the widest instructions of a level, on the calling thread. */
+ * With the widest instructions of a level, on the calling thread. The amx
+ * level's operations are those of bfloat16 tiles: exact products take five of
+ * them (fp16) or three (bf16). */
 float pyxglm_limit_read(const float *p, int64_t count, int level);
 int64_t pyxglm_limit_fma(int64_t rounds, int level);
 
