@@ -49,11 +49,10 @@ WAYS: dict[str, tuple[str, list[str], str | None, list[str]]] = {
     "amx": (CC, [*ADDRESS, *EMULATE_AMX], None, []),
     "python": (CC, ADDRESS, None, []),
     "python-amx": (CC, EMULATE_AMX, None, []),
-}
+}  # fmt: skip
 
 #: What `pyxglm check` is asked for, of the ways that run it.
 CHECKS: dict[str, list[str]] = {"python": [], "python-amx": ["--isa", "amx"]}
-  # fmt: skip
 
 
 def missing_tool(way: str) -> str | None:

@@ -162,7 +162,7 @@ INLINE512 void split_x(char *tiles_x, const float *x, int64_t x_stride, int64_t 
 {
     _Alignas(64) char parts[PARTS][TOKENS][64];
     const __mmask16 first = first_lanes(inputs), second = first_lanes(inputs - LANES);
-    if (rows < TOKENS)
+    if (rows > 1 && rows < TOKENS)
         memset(parts, 0, sizeof parts);
     for (int64_t m = 0; m < rows; m++) {
         const float *row = x + m * x_stride;
@@ -176,8 +176,17 @@ INLINE512 void split_x(char *tiles_x, const float *x, int64_t x_stride, int64_t 
             b = rest_of(_mm512_castsi512_ps(b), b_part);
         }
     }
-    for (int part = 0; part < PARTS; part++)
-        transpose_16x16(tiles_x + part * TILE_BYTES, TILE_ROW_BYTES, parts[part][0]);
+    for (int part = 0; part < PARTS; part++) {
+        char *tile = tiles_x + part * TILE_BYTES;
+        if (rows > 1) {
+            transpose_16x16(tile, TILE_ROW_BYTES, parts[part][0]);
+            continue;
+        }
+        const __m512i only = _mm512_load_si512(parts[part][0]); /* lane i goes to row i */
+        for (int i = 0; i < TILE_ROWS; i++)
+            _mm512_storeu_si512(tile + i * TILE_ROW_BYTES,
+                                _mm512_maskz_permutexvar_epi32(1, _mm512_set1_epi32(i), only));
+    }
 }
 
 #endif
