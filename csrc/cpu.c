@@ -6,7 +6,9 @@
  * CPUID alone is not enough. It tells what the silicon has; whether the
  * operating system saves the wide registers when it switches threads stands in
  * XCR0. Where it does not (old kernels, some hypervisors and emulators), the
- * instructions fault or lose data.
+ * instructions fault or lose data. Tiles need one thing more: Linux gives them
+ * to processes that ask, and may refuse. CPUID's leaves 0x1d and 0x1e, which
+ * describe tiles, are not read: some hypervisors offer tiles and zero them.
  */
 #include "internal.h"
 
@@ -23,16 +25,22 @@
 #define AVX512BW (1u << 30)
 #define AVX512VL (1u << 31)
 
+/* CPUID leaf 7, edx. */
+#define AMX_BF16 (1u << 22)
+#define AMX_TILE (1u << 24)
+
 /* XCR0. */
 #define XMM_YMM 0x06u
 #define XMM_YMM_ZMM 0xe6u /* and the mask registers */
+#define TILES 0x60000u    /* their configuration and their data */
 
 static int has_all(uint64_t value, uint64_t bits)
 {
     return (value & bits) == bits;
 }
 
-int pyxglm_cpu_allows(int level, uint32_t leaf1_ecx, uint32_t leaf7_ebx, uint64_t xcr0)
+int pyxglm_cpu_allows(int level, uint32_t leaf1_ecx, uint32_t leaf7_ebx, uint32_t leaf7_edx,
+                      uint64_t xcr0)
 {
     const int avx2 = has_all(leaf1_ecx, OSXSAVE | AVX | FMA | F16C) &&
                      has_all(leaf7_ebx, AVX2) && has_all(xcr0, XMM_YMM);
@@ -42,6 +50,8 @@ int pyxglm_cpu_allows(int level, uint32_t leaf1_ecx, uint32_t leaf7_ebx, uint64_
     case PYXGLM_SCALAR: return 1;
     case PYXGLM_AVX2: return avx2;
     case PYXGLM_AVX512: return avx512;
+    case PYXGLM_AMX:
+        return avx512 && has_all(leaf7_edx, AMX_TILE | AMX_BF16) && has_all(xcr0, TILES);
     default: return 0;
     }
 }
@@ -53,7 +63,12 @@ int pyxglm_cpu_has(int level)
     pyxglm_cpuid(1, leaf1);
     pyxglm_cpuid(7, leaf7);
     const uint64_t xcr0 = leaf1[2] & OSXSAVE ? pyxglm_xgetbv() : 0;
-    return pyxglm_cpu_allows(level, leaf1[2], leaf7[1], xcr0);
+#ifdef PYXGLM_EMULATE_AMX
+    if (level == PYXGLM_AMX)
+        return pyxglm_cpu_allows(PYXGLM_AVX512, leaf1[2], leaf7[1], leaf7[3], xcr0);
+#endif
+    return pyxglm_cpu_allows(level, leaf1[2], leaf7[1], leaf7[3], xcr0) &&
+           (level != PYXGLM_AMX || pyxglm_may_use_tiles());
 #else
     /* NEON is the baseline of aarch64: there is nothing to ask. */
     return level == PYXGLM_SCALAR || (PYXGLM_ARM && level == PYXGLM_NEON);

@@ -13,20 +13,22 @@ static const struct {
     const char *name;
     int below; /* the level whose table it starts from */
     void (*fill)(pyxglm_kernels *table); /* NULL: no kernels in this build */
+    int (*works)(void); /* a trial of what CPU and system promise; NULL: not needed */
 } levels[PYXGLM_LEVELS] = {
-    [PYXGLM_SCALAR] = {"scalar", -1, pyxglm_fill_scalar},
+    [PYXGLM_SCALAR] = {"scalar", -1, pyxglm_fill_scalar, NULL},
 #if PYXGLM_X86
-    [PYXGLM_AVX2] = {"avx2", PYXGLM_SCALAR, pyxglm_fill_avx2},
-    [PYXGLM_AVX512] = {"avx512", PYXGLM_AVX2, pyxglm_fill_avx512},
+    [PYXGLM_AVX2] = {"avx2", PYXGLM_SCALAR, pyxglm_fill_avx2, NULL},
+    [PYXGLM_AVX512] = {"avx512", PYXGLM_AVX2, pyxglm_fill_avx512, NULL},
+    [PYXGLM_AMX] = {"amx", PYXGLM_AVX512, pyxglm_fill_amx, pyxglm_amx_works},
 #else
-    [PYXGLM_AVX2] = {"avx2", PYXGLM_SCALAR, NULL},
-    [PYXGLM_AVX512] = {"avx512", PYXGLM_AVX2, NULL},
+    [PYXGLM_AVX2] = {"avx2", PYXGLM_SCALAR, NULL, NULL},
+    [PYXGLM_AVX512] = {"avx512", PYXGLM_AVX2, NULL, NULL},
+    [PYXGLM_AMX] = {"amx", PYXGLM_AVX512, NULL, NULL},
 #endif
-    [PYXGLM_AMX] = {"amx", PYXGLM_AVX512, NULL},
 #if PYXGLM_ARM
-    [PYXGLM_NEON] = {"neon", PYXGLM_SCALAR, pyxglm_fill_neon},
+    [PYXGLM_NEON] = {"neon", PYXGLM_SCALAR, pyxglm_fill_neon, NULL},
 #else
-    [PYXGLM_NEON] = {"neon", PYXGLM_SCALAR, NULL},
+    [PYXGLM_NEON] = {"neon", PYXGLM_SCALAR, NULL, NULL},
 #endif
 };
 
@@ -54,6 +56,8 @@ static void fill_tables(void)
         if (below >= 0)
             tables[level] = tables[below];
         if (!levels[level].fill || !pyxglm_cpu_has(level))
+            continue;
+        if (levels[level].works && !levels[level].works())
             continue;
         levels[level].fill(&tables[level]);
         available[level] = 1;

@@ -175,6 +175,16 @@ void pyxglm_fill_scalar(pyxglm_kernels *table);
 #if PYXGLM_X86
 void pyxglm_fill_avx2(pyxglm_kernels *table);
 void pyxglm_fill_avx512(pyxglm_kernels *table);
+void pyxglm_fill_amx(pyxglm_kernels *table);
+
+/* Whether a product of tiles gives known numbers. */
+int pyxglm_amx_works(void);
+
+/* x as the amx level's linear multiplies it (`packed` of its arguments): how
+ * many bytes; and rows [16 begin, 16 end) of it, so that threads share that. */
+int64_t pyxglm_linear_amx_pack_bytes(const pyxglm_linear_args *a);
+void pyxglm_linear_amx_pack(void *packed, const pyxglm_linear_args *a, int dtype, int64_t begin,
+                            int64_t end);
 #endif
 #if PYXGLM_ARM
 void pyxglm_fill_neon(pyxglm_kernels *table);

@@ -43,6 +43,16 @@
 #define PYXGLM_TARGET_AVX512 \
     __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")))
 
+/* Tiles have no attribute in compilers before gcc 11. They are written in
+ * assembly (x86/amx.h), for which gcc asks for none. */
+#if defined(__clang__)
+#define PYXGLM_TARGET_AMX \
+    __attribute__(( \
+        target("amx-tile,amx-bf16,avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")))
+#else
+#define PYXGLM_TARGET_AMX PYXGLM_TARGET_AVX512
+#endif
+
 /* NEON needs no such attribute: it is part of what every aarch64 has. */
 
 /* Read ahead: into all caches, or into L2 and out of the way of L1. */
@@ -85,6 +95,33 @@ PYXGLM_INLINE uint64_t pyxglm_xgetbv(void)
     uint32_t low, high;
     __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
     return (uint64_t)high << 32 | low;
+}
+
+/* Asks the system to let this process, with all its threads, use tiles, whose
+ * 8 KiB it must then save at each switch. Linux grants it to who asks; other
+ * systems have no such call here, and so no tiles. The C library has no
+ * function for it, and syscall() is no part of POSIX. */
+PYXGLM_INLINE int pyxglm_may_use_tiles(void)
+{
+#if defined(__linux__)
+    enum { ARCH_PRCTL = 158, GET_PERMISSION = 0x1022, ASK_PERMISSION = 0x1023, TILE_DATA = 18 };
+    uint64_t granted = 0;
+    long code = ARCH_PRCTL;
+    __asm__ volatile("syscall"
+                     : "+a"(code)
+                     : "D"((long)ASK_PERMISSION), "S"((long)TILE_DATA)
+                     : "rcx", "r11", "memory");
+    if (code)
+        return 0;
+    code = ARCH_PRCTL;
+    __asm__ volatile("syscall"
+                     : "+a"(code)
+                     : "D"((long)GET_PERMISSION), "S"(&granted)
+                     : "rcx", "r11", "memory");
+    return !code && granted >> TILE_DATA & 1;
+#else
+    return 0;
+#endif
 }
 #endif
 

@@ -103,6 +103,8 @@ typedef struct pyxglm_linear_args {
     const float *residual; /* (M, N) as y, or NULL; may be y */
     int64_t activation;    /* one of the enum above */
     int64_t M, N, K, y_stride;
+    const void *packed; /* x as the level's kernel wants it, shared by its ranges;
+                           NULL: it makes it itself. Set by pyxglm_run_linear. */
 } pyxglm_linear_args;
 typedef void pyxglm_linear_fn(const pyxglm_linear_args *a, int64_t begin, int64_t end);
 
@@ -185,8 +187,10 @@ const char *pyxglm_level_name(int level);
 int pyxglm_level_available(int level);
 
 /* The rule behind that for x86, for any CPU: CPUID leaf 1 ecx, leaf 7 ebx and
- * the register XCR0 (0 where OSXSAVE is not set). */
-int pyxglm_cpu_allows(int level, uint32_t leaf1_ecx, uint32_t leaf7_ebx, uint64_t xcr0);
+ * edx, and the register XCR0 (0 where OSXSAVE is not set). The amx level is
+ * also asked of the operating system, and tried once against known numbers. */
+int pyxglm_cpu_allows(int level, uint32_t leaf1_ecx, uint32_t leaf7_ebx, uint32_t leaf7_edx,
+                      uint64_t xcr0);
 
 /* The level in use: at first the highest available. Choosing one that is not
  * available changes nothing and returns PYXGLM_NO_LEVEL. */
@@ -237,7 +241,9 @@ int pyxglm_run_cache_append(const pyxglm_cache_append_args *a, int level);
 
 /* For the checker's figures: add up `count` floats, which costs reading them;
  * and multiply and add in registers, which returns the number of operations.
- * With the widest instructions of a level, on the calling thread. */
+ * With the widest instructions of a level, on the calling thread. The amx
+ * level's operations are those of bfloat16 tiles: exact products take five of
+ * them (fp16) or three (bf16). */
 float pyxglm_limit_read(const float *p, int64_t count, int level);
 int64_t pyxglm_limit_fma(int64_t rounds, int level);
 

@@ -7,7 +7,9 @@
     plain      as the extension is built
     address    address and undefined-behaviour sanitizers: the first wrong byte
     thread     thread sanitizer: the worker pool, and several callers at once
+    amx        `address` again, with tiles emulated where the CPU has none
     python     the extension with the address sanitizer, under `pyxglm check`
+    python-amx the extension with tiles emulated, under `pyxglm check --isa amx`
     aarch64, aarch64-clang, aarch64-address
                cross-compiled, under qemu-aarch64 -cpu max: NEON, as gcc and as
                clang compile it, and with the sanitizers
@@ -36,6 +38,7 @@ CROSS = "aarch64-linux-gnu"
 
 CC = os.environ.get("CC", "gcc")
 ADDRESS = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+EMULATE_AMX = ["-DPYXGLM_EMULATE_AMX"]
 
 QEMU = ["qemu-aarch64", "-cpu", "max", "-L", f"/usr/{CROSS}"]
 
@@ -44,11 +47,16 @@ WAYS: dict[str, tuple[str, list[str], str | None, list[str]]] = {
     "plain": (CC, [], None, []),
     "address": (CC, ADDRESS, None, []),
     "thread": (CC, ["-O1", "-g", "-fsanitize=thread"], None, []),
+    "amx": (CC, [*ADDRESS, *EMULATE_AMX], None, []),
     "python": (CC, ADDRESS, None, []),
+    "python-amx": (CC, EMULATE_AMX, None, []),
     "aarch64": (f"{CROSS}-gcc", [], "aarch64", QEMU),
     "aarch64-clang": ("clang", [f"--target={CROSS}"], "aarch64", QEMU),
     "aarch64-address": (f"{CROSS}-gcc", ADDRESS, "aarch64", QEMU),
 }
+
+#: What `pyxglm check` is asked for, of the ways that run it.
+CHECKS: dict[str, list[str]] = {"python": [], "python-amx": ["--isa", "amx"]}
 
 
 def missing_tool(way: str) -> str | None:
@@ -78,9 +86,9 @@ def run_driver(way: str, folder: Path) -> int:
     return subprocess.run(command, env={**os.environ, **leaks}, check=False).returncode
 
 
-def run_python(folder: Path, cases: str, seed: str) -> int:
-    """Run `pyxglm check` on an extension with the address sanitizer; return its exit code."""
-    compiler, flags, _, _ = WAYS["python"]
+def build_package(way: str, folder: Path) -> None:
+    """Copy the package, and build the extension in it in one way."""
+    compiler, flags, _, _ = WAYS[way]
     package = folder / "pyxglm"
     shutil.copytree(ROOT / "pyxglm", package, ignore=shutil.ignore_patterns("*.so", "tiny"))
     binding = folder / "_kernels.c"
@@ -90,14 +98,21 @@ def run_python(folder: Path, cases: str, seed: str) -> int:
     command += ["-DPy_LIMITED_API=0x030a0000", str(binding), *sources()]
     command += [f"-l{library}" for library in LIBRARIES]
     subprocess.run([*command, "-o", str(package / "ops/_kernels.abi3.so")], cwd=ROOT, check=True)
-    # Python itself was built without the sanitizer, so the sanitizer must come first; and
-    # what Python does not free at its end is not of interest.
-    found = subprocess.run(
-        [compiler, "-print-file-name=libasan.so"], capture_output=True, text=True, check=True
-    )
-    environment = {**os.environ, "PYTHONPATH": str(folder), "LD_PRELOAD": found.stdout.strip(),
-                   "ASAN_OPTIONS": "detect_leaks=0"}  # fmt: skip
+
+
+def run_python(way: str, folder: Path, cases: str, seed: str) -> int:
+    """Run `pyxglm check` on an extension built in one way; return its exit code."""
+    build_package(way, folder)
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    environment.pop("PYXGLM_ISA", None)  # the highest level is tried, whatever is set here
+    if "-fsanitize=address,undefined" in WAYS[way][1]:
+        # Python itself was built without the sanitizer, so the sanitizer must come first; and
+        # what Python does not free at its end is not of interest.
+        command = [WAYS[way][0], "-print-file-name=libasan.so"]
+        found = subprocess.run(command, capture_output=True, text=True, check=True)
+        environment |= {"LD_PRELOAD": found.stdout.strip(), "ASAN_OPTIONS": "detect_leaks=0"}
     command = [sys.executable, "-m", "pyxglm", "check", "--cases", cases, "--seed", seed]
+    command += CHECKS[way]
     return subprocess.run(command, cwd=folder, env=environment, check=False).returncode
 
 
@@ -124,8 +139,8 @@ def main() -> int:
                 wrong += [way] * (way in arguments.ways)
                 continue
             print(f"{way}:", flush=True)
-            if way == "python":
-                code = run_python(folder, arguments.cases, arguments.seed)
+            if way in CHECKS:
+                code = run_python(way, folder / way, arguments.cases, arguments.seed)
             else:
                 code = run_driver(way, folder)
             wrong += [way] * (code != 0)

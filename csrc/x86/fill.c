@@ -40,3 +40,11 @@ void pyxglm_fill_avx512(pyxglm_kernels *table)
     table->linear[PYXGLM_BF16] = pyxglm_linear_bf16_avx512;
     table->attention = pyxglm_attention_avx512;
 }
+
+/* float32 weights stay on vectors: they would need three parts and six to nine
+ * products. So does all that is no product of matrices. */
+void pyxglm_fill_amx(pyxglm_kernels *table)
+{
+    table->linear[PYXGLM_F16] = pyxglm_linear_f16_amx;
+    table->linear[PYXGLM_BF16] = pyxglm_linear_bf16_amx;
+}

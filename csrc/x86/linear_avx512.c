@@ -22,7 +22,7 @@
  * 4 rows at 80 % (one chain of FMAs takes 8 bytes a cycle, more than comes;
  * 32-bit weights would need twice that, and stay with 4). The prefetch runs
  * 16 KiB ahead: a row of 2 KiB ends before the hardware has understood it. */
-#include "math_avx512.h"
+#include "finish_avx512.h"
 
 #define COLUMNS 4           /* weight rows of a tile */
 #define ROWS 6              /* most rows of x in a tile */
@@ -122,39 +122,6 @@ PYXGLM_INLINE int64_t tile_end(int64_t m, int64_t M)
 {
     const int64_t tiles = (M - m + ROWS - 1) / ROWS;
     return m + (M - m + tiles - 1) / tiles;
-}
-
-/* === What follows the sum ================================================ */
-
-INLINE512 void finish_as(const pyxglm_linear_args *a, const float *sums, int64_t sums_stride,
-                         int64_t m0, int64_t m1, int64_t n0, int64_t n1, int64_t activation)
-{
-    for (int64_t m = m0; m < m1; m++)
-        for (int64_t n = n0; n < n1; n += LANES) {
-            const __mmask16 mask = first_lanes(n1 - n);
-            const int64_t at = m * a->y_stride + n;
-            __m512 y = _mm512_maskz_loadu_ps(mask, sums + (m - m0) * sums_stride + n - n0);
-            if (a->bias)
-                y = _mm512_add_ps(y, _mm512_maskz_loadu_ps(mask, a->bias + n));
-            y = activate_f32x16(y, activation);
-            if (a->residual)
-                y = _mm512_add_ps(y, _mm512_maskz_loadu_ps(mask, a->residual + at));
-            _mm512_mask_storeu_ps(a->y + at, mask, y);
-        }
-}
-
-/* y = activation(sums + bias) + residual for rows [m0, m1), outputs [n0, n1). */
-PYXGLM_TARGET_AVX512 static void finish(const pyxglm_linear_args *a, const float *sums,
-                                        int64_t sums_stride, int64_t m0, int64_t m1, int64_t n0,
-                                        int64_t n1)
-{
-    switch (a->activation) {
-    case PYXGLM_GELU: finish_as(a, sums, sums_stride, m0, m1, n0, n1, PYXGLM_GELU); break;
-    case PYXGLM_GELU_TANH: finish_as(a, sums, sums_stride, m0, m1, n0, n1, PYXGLM_GELU_TANH); break;
-    case PYXGLM_RELU: finish_as(a, sums, sums_stride, m0, m1, n0, n1, PYXGLM_RELU); break;
-    case PYXGLM_SILU: finish_as(a, sums, sums_stride, m0, m1, n0, n1, PYXGLM_SILU); break;
-    default: finish_as(a, sums, sums_stride, m0, m1, n0, n1, PYXGLM_LINEAR); break;
-    }
 }
 
 /* === Loops =============================================================== */

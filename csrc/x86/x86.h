@@ -20,4 +20,6 @@ pyxglm_exp_sum_fn pyxglm_exp_sum_avx512;
 pyxglm_linear_fn pyxglm_linear_f32_avx512, pyxglm_linear_f16_avx512, pyxglm_linear_bf16_avx512;
 pyxglm_attention_fn pyxglm_attention_avx512;
 
+pyxglm_linear_fn pyxglm_linear_f16_amx, pyxglm_linear_bf16_amx;
+
 #endif

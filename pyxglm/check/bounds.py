@@ -15,8 +15,9 @@ of Numerical Algorithms", ch. 3). With u = 2⁻²⁴, half the spacing of float3
     gelu_tanh    |x|/2 (6u |t| sech² t + 6u) + 2u |y|, t the argument of tanh
     relu         0 (cache_append too)
     silu         8u |y|
-    linear       slope (chain(K) + 1) u (Σ|x w| + |b|) + the activation's bound + u |y|;
-                 slope is the largest derivative of the activation
+    linear       slope (max(chain(K), tiles(K)) + 1) u (Σ|x w| + |b|) + the activation's bound
+                 + u |y|; slope is the largest derivative of the activation, tiles(K) the
+                 roundings of bf16 tiles and the product that they leave out
     attention    Σ |v| min(p (E + (2n + 8) u), 1), n visible keys; a weight's error is
                  E = exp(e) (1 + Σ p (exp(e) - 1)) - 1, or e + Σ p e if that is small, and
                  e = chain(K) u Σ|q k| + u d + 5u (n/16 + 1): a score, its distance to the
@@ -71,6 +72,23 @@ def _settled(one: Truth) -> Truth:
 def chain(n: int) -> float:
     """Return the most roundings that a term of a sum of n products meets."""
     return n / 8 + 5
+
+
+def tiles(K: int) -> float:
+    """Return the most roundings that a term meets in bf16 tiles (`csrc/x86/linear_amx.c`).
+
+    A TDPBF16PS takes 32 inputs in two chains of fma: 16 roundings, the first of which is
+    exact, and one where the chains meet. Five of them a step of 32 inputs are added to an
+    accumulator, at most 4 steps, the first time to 0; of the first step only the last, and
+    largest, product rounds at full size. After 128 inputs the accumulator is added to the
+    sum. The four smaller products of a term are at most 2⁻⁸ of it each, so that all their
+    roundings together count as one; and the product that is left out is at most 2⁻²⁴ of the
+    term, as a rounding is. Together:
+
+    (min(K, 16) - 1) + 1 + (5 (steps - 1) + 1) + K/128 + 1 + 1
+    """
+    steps = min(-(-K // 32), 4)
+    return min(K, 16) + 5 * max(steps, 1) - 2 + K / 128
 
 
 def _wide(array: Array) -> Array:
@@ -166,9 +184,13 @@ def _linear(case: Case) -> dict[str, list[Truth]]:
     )  # fmt: skip
     K = x_BTI.shape[-1]
     size = np.abs(x_BTI) @ np.abs(weight_OI).T + bias_O
-    # What is lost if subnormal factors count as 0, or products become subnormal.
-    lost = np.abs(x_BTI).sum(axis=-1, keepdims=True) + np.abs(weight_OI).sum(axis=-1) + K + 1
-    bound = np.where(size > MAX, np.inf, (chain(K) + 1) * U * size + TINY * lost)
+    # What is lost if subnormal factors count as 0, or results of steps on the way: in tiles,
+    # of five products, each of 34 roundings for 32 inputs.
+    lost = np.abs(x_BTI).sum(axis=-1, keepdims=True) + np.abs(weight_OI).sum(axis=-1)
+    lost += 5 * 34 / 32 * (K + 32) + 1
+    # The parts of numbers are rounded: a product of two may be 1% larger than theirs.
+    roundings = max(chain(K), tiles(K)) + 1
+    bound = np.where(1.01 * size > MAX, np.inf, roundings * U * size + TINY * lost)
     if given["activation"] is not None:
         name = FUSED[given["activation"]]
         sums = reference.linear(x_BTI, given["weight_OI"], given["bias_O"])

@@ -12,13 +12,17 @@ from pyxglm.ops.native_library import lib
 
 FMA, OSXSAVE, AVX, F16C = 1 << 12, 1 << 27, 1 << 28, 1 << 29
 AVX2, F, DQ, BW, VL = 1 << 5, 1 << 16, 1 << 17, 1 << 30, 1 << 31
+AMX_BF16, AMX_TILE = 1 << 22, 1 << 24
 LEAF1, LEAF7 = FMA | OSXSAVE | AVX | F16C, AVX2 | F | DQ | BW | VL
-YMM, ZMM = 0x07, 0xE7
+YMM, ZMM, TILES = 0x07, 0xE7, 0x600E7
 
 
-def allowed(leaf1: int, leaf7: int, xcr0: int) -> list[str]:
-    levels = {"scalar": lib.PYXGLM_SCALAR, "avx2": lib.PYXGLM_AVX2, "avx512": lib.PYXGLM_AVX512}
-    return [name for name, n in levels.items() if lib.pyxglm_cpu_allows(n, leaf1, leaf7, xcr0)]
+def allowed(leaf1: int, leaf7: int, xcr0: int, edx: int = 0) -> list[str]:
+    levels = {name: getattr(lib, f"PYXGLM_{name.upper()}") for name in NAMES}
+    return [n for n, i in levels.items() if lib.pyxglm_cpu_allows(i, leaf1, leaf7, edx, xcr0)]
+
+
+NAMES = ("scalar", "avx2", "avx512", "amx", "neon")
 
 
 @pytest.fixture(autouse=True)
@@ -49,8 +53,22 @@ class TestCpu:
         for bit in (0x20, 0x40, 0x80):  # masks, upper halves, upper sixteen
             assert allowed(LEAF1, LEAF7, ZMM & ~bit) == ["scalar", "avx2"]
 
+    def test_tiles_need_both_bits_and_avx512(self) -> None:
+        every = AMX_BF16 | AMX_TILE
+        upto = ["scalar", "avx2", "avx512"]
+        assert allowed(LEAF1, LEAF7, TILES, every) == [*upto, "amx"]
+        assert allowed(LEAF1, LEAF7, TILES, AMX_BF16) == upto
+        assert allowed(LEAF1, LEAF7, TILES, AMX_TILE) == upto
+        assert allowed(LEAF1, LEAF7 & ~VL, TILES, every) == upto[:2]
+
+    def test_tiles_that_the_system_does_not_save(self) -> None:
+        every = AMX_BF16 | AMX_TILE
+        for bit in (0x20000, 0x40000):  # their configuration, their data
+            found = allowed(LEAF1, LEAF7, TILES & ~bit, every)
+            assert found == ["scalar", "avx2", "avx512"]
+
     def test_levels_without_kernels_are_never_allowed(self) -> None:
-        for level in (lib.PYXGLM_AMX, lib.PYXGLM_NEON, -1, lib.PYXGLM_LEVELS):
+        for level in (lib.PYXGLM_NEON, -1, lib.PYXGLM_LEVELS):
             assert not lib.pyxglm_level_available(level)
             assert lib.pyxglm_use_level(level) == lib.PYXGLM_NO_LEVEL
 
@@ -66,6 +84,8 @@ class TestCpu:
             expected.append("avx2")
             if {"avx512f", "avx512dq", "avx512bw", "avx512vl"} <= flags:
                 expected.append("avx512")
+                if {"amx_tile", "amx_bf16"} <= flags:  # and Linux lets everybody have them
+                    expected.append("amx")
         assert list(library.available_isas()) == expected
 
 
@@ -89,7 +109,7 @@ class TestChoice:
         found = python(code, PYXGLM_ISA=name)
         assert found.stdout.split() == [name]
 
-    @pytest.mark.parametrize("name", ["avx9", "amx", "neon", "AVX2", ""])
+    @pytest.mark.parametrize("name", ["avx9", "neon", "AVX2", ""])
     def test_what_is_not_there_is_refused_with_the_choices(self, name: str) -> None:
         choices = ", ".join(library.available_isas())
         with pytest.raises(ValueError, match=f"^name is {name!r}, expected one of: {choices}$"):
@@ -123,7 +143,9 @@ class TestServing:
     def test_linear_has_its_own_kernel_wherever_there_is_a_level(self) -> None:
         for name in library.available_isas():
             serving = library.serving_isas(name)
-            assert {serving[f"linear_{d}"] for d in ("f32", "f16", "bf16")} == {name}
+            assert {serving[f"linear_{d}"] for d in ("f16", "bf16")} == {name}
+            # Tiles would need more products for float32 than they are faster.
+            assert serving["linear_f32"] == ("avx512" if name == "amx" else name)
 
 
 def test_the_operations_are_those_of_the_reference() -> None:
