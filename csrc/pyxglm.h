@@ -237,6 +237,42 @@ int pyxglm_run_linear(const pyxglm_linear_args *a, int dtype, int level);
 int pyxglm_run_attention(const pyxglm_attention_args *a, int level);
 int pyxglm_run_cache_append(const pyxglm_cache_append_args *a, int level);
 
+/* === Programs ============================================================= */
+
+/* Calls in a row, without a return to the caller between them: a decoding step
+ * that was recorded once and is repeated for token after token. While an
+ * interpreter finds its way from one call to the next, memory stands idle, and
+ * reading memory is what decoding waits for. */
+enum {
+    PYXGLM_STEP_LAYER_NORM = 0,
+    PYXGLM_STEP_LINEAR = 1,
+    PYXGLM_STEP_MULTIPLY = 2,
+    PYXGLM_STEP_CACHE_APPEND = 3,
+    PYXGLM_STEP_ATTENTION = 4
+};
+
+/* y = x * factor, of `count` numbers. */
+typedef struct pyxglm_multiply_args {
+    float *y;
+    const float *x;
+    float factor;
+    int64_t count;
+} pyxglm_multiply_args;
+
+typedef struct pyxglm_step {
+    int64_t kind;  /* one of the enum above */
+    int64_t dtype; /* of a linear step */
+    void *args;    /* of the call that the kind names */
+} pyxglm_step;
+
+/* Runs steps until one fails; returns what it returned. */
+int pyxglm_run_steps(const pyxglm_step *steps, int64_t count, int level);
+
+/* Makes the steps those of the next token: each appends its keys and values one
+ * place further on, and attends to one key more. The caller sees to it that
+ * there is room, in the cache and in the mask of keys. */
+void pyxglm_next_token(const pyxglm_step *steps, int64_t count);
+
 /* === Limits of the machine =============================================== */
 
 /* For the checker's figures: add up `count` floats, which costs reading them;

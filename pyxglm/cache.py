@@ -113,6 +113,10 @@ class KVCache(Sequence[LayerPast]):
         """Store a layer's keys and values of the encoder's states."""
         self._new_cross[layer] = (k_BHEK, v_BHEK)
 
+    def room(self, layer: int) -> tuple[Array, ...]:
+        """Return the memory of a layer's keys and values, filled or not; nothing if it has none."""
+        return self._layers[layer] or ()
+
     def forget(self, layer: int) -> None:
         """Give back the memory of a layer that will not be read again."""
         self._layers[layer] = None

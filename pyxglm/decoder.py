@@ -176,7 +176,8 @@ def cross_attention(x_BTD: Array, residual_BTD: Array, attn: Any, index: int, ru
 def query(x_BTD: Array, attn: Any, run: Pass) -> Array:
     """Project to queries; XGLM scales them by K ** -0.5, after the bias."""
     K = run.config.d_model // run.config.attention_heads
-    return split_heads(run.ops.linear(x_BTD, *affine(attn["q_proj"])) * K**-0.5, K)
+    q_BTD = run.ops.linear(x_BTD, *affine(attn["q_proj"]))
+    return split_heads(run.ops.multiply(q_BTD, K**-0.5), K)
 
 
 def keys_and_values(x_BTD: Array, attn: Any, run: Pass) -> tuple[Array, Array]:

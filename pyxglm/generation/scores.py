@@ -14,6 +14,7 @@ import numpy as np
 
 from pyxglm.cache import KVCache
 from pyxglm.dtypes import Array
+from pyxglm.generation.repetition import Repetition
 from pyxglm.inputs import positions as checked_positions
 from pyxglm.inputs import token_ids
 from pyxglm.modeling import XGLMForCausalLM, XGLMModel
@@ -58,8 +59,10 @@ class HiddenScores(AllScores):
         return scores_BK, ids_BK
 
 
-def ask(model: Any, **inputs: Any) -> tuple[AllScores, Any]:
+def ask(model: Any, repetition: Repetition, **inputs: Any) -> tuple[AllScores, Any]:
     """Call a model; return the scores of the next token, and its past.
+
+    The scores must be used before the model is asked again with the same `repetition`.
 
     `XGLMForCausalLM` computes hidden states only. A class made from it that has
     a `forward` of its own is called like any other model: it may change logits.
@@ -72,7 +75,7 @@ def ask(model: Any, **inputs: Any) -> tuple[AllScores, Any]:
     kind = type(model)
     own = (XGLMForCausalLM.forward, XGLMForCausalLM.__call__)
     if isinstance(model, XGLMForCausalLM) and (kind.forward, kind.__call__) == own:
-        last_B1D, past = _last_states(model.model, **inputs)
+        last_B1D, past = _last_states(model.model, repetition, **inputs)
         return HiddenScores(last_B1D, model._head(), model._ops), past
     outputs = model(**inputs, return_dict=True, **_last_logits_only(model))
     if getattr(outputs, "logits", None) is None:
@@ -83,12 +86,14 @@ def ask(model: Any, **inputs: Any) -> tuple[AllScores, Any]:
     return AllScores(outputs.logits), outputs.past_key_values
 
 
-def _last_states(model: XGLMModel, **inputs: Any) -> tuple[Array, Any]:
+def _last_states(model: XGLMModel, repetition: Repetition, **inputs: Any) -> tuple[Array, Any]:
     """Return the hidden states (B, 1, D) of the last column, and the past.
 
     A batch with padding among its new tokens is packed, so that none is computed.
     """
     ids_BT, mask_BS = inputs["input_ids"], inputs["attention_mask"]
+    if ids_BT.shape[1] == 1 < mask_BS.shape[1]:
+        return repetition.step(model, **inputs)
     real_BT = mask_BS == 1
     if real_BT.shape != ids_BT.shape or real_BT.all() or not real_BT[:, -1].all():
         outputs = model(**inputs, return_dict=True)

@@ -31,6 +31,7 @@ from pyxglm.generation.choice import (
     greedy,
 )
 from pyxglm.generation.prompts import Prompts, padding_id, positions, prepare
+from pyxglm.generation.repetition import Repetition
 from pyxglm.generation.scores import AllScores, ask, new_cache
 from pyxglm.generation.settings import GenerationConfig
 
@@ -212,9 +213,11 @@ def _search(model: Any, plan: _Plan) -> Iterator[Array]:
     if settings.use_cache:
         # Room for all there may be, within reason: most rows end early, and it can grow.
         cache = new_cache(model, ids_BT.shape[1] + min(plan.steps, 512))
+    repetition = Repetition()
     for _ in range(plan.steps):
         scores, remembered = ask(
             model,
+            repetition,
             input_ids=ids_BT[:, past:],
             attention_mask=mask_BT,
             position_ids=positions(mask_BT)[:, past:],

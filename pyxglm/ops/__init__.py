@@ -57,3 +57,8 @@ def backend_name(name: str | None = None, compute: str = "float32") -> str:
 def backend_module(name: str) -> ModuleType:
     """Return the operations of a backend that `backend_name` has named."""
     return import_module(BACKENDS[name])
+
+
+def recording(name: str) -> ModuleType | None:
+    """Return the module that records and repeats the calls of a backend, if it has one."""
+    return import_module("pyxglm.ops.native_steps") if name == "c" else None

@@ -24,7 +24,7 @@ from pyxglm.ops.native_attention import attention
 from pyxglm.ops.native_buffers import empty
 from pyxglm.ops.native_cache import cache_append
 from pyxglm.ops.native_head import head_log_probs, head_top
-from pyxglm.ops.native_library import IN_USE, check, ffi, lib
+from pyxglm.ops.native_library import IN_USE, Call, check, ffi, lib, witness
 from pyxglm.ops.reference import (
     IGNORE_INDEX,
     LAYER_NORM_EPS,
@@ -56,6 +56,7 @@ __all__ = [
     "layer_norm",
     "linear",
     "log_softmax",
+    "multiply",
     "relu",
     "sinusoidal_positions",
     "softmax",
@@ -67,6 +68,7 @@ _EMBED = ffi.typeof("pyxglm_embed_args *")
 _LAYER_NORM = ffi.typeof("pyxglm_layer_norm_args *")
 _LINEAR = ffi.typeof("pyxglm_linear_args *")
 _MAP = ffi.typeof("pyxglm_map_args *")
+_MULTIPLY = ffi.typeof("pyxglm_multiply_args *")
 
 
 # ----------------------------------------------------------------------------- embedding
@@ -115,6 +117,8 @@ def embed(
         _check_range("ids_BT", ids_BT, 0, V)
         _check_range("positions_BT", positions_BT, -POSITION_OFFSET, len(table_PD))
     check(status)
+    if witness.calls is not None:
+        witness.calls.append(Call("embed", args, 0, (), hidden_BTD, (), repeatable=True))
     return hidden_BTD
 
 
@@ -160,6 +164,10 @@ def layer_norm(x_BTD: Array, weight_D: Array, bias_D: Array) -> Array:
         floats(y_BTD), floats(x_BTD), weight.pointer, bias.pointer, _rows(x_BTD), D,
     ))  # fmt: skip
     check(lib.pyxglm_run_layer_norm(args, IN_USE))
+    if witness.calls is not None:
+        lasting = weight.lasting and bias.lasting
+        held = (weight, bias)
+        witness.calls.append(Call("layer_norm", args, 0, (x_BTD,), y_BTD, held, lasting))
     return y_BTD
 
 
@@ -199,7 +207,7 @@ def linear(
             raise ValueError(f"linear: residual_BTO has shape {residual.shape}, expected {shape}")
     y_BTO = empty(shape)
     weight = matrix(weight_OI)
-    bias_pointer = ffi.NULL
+    bias, bias_pointer = None, ffi.NULL
     if bias_O is not None:
         if bias_O.shape != (N,):
             raise ValueError(f"linear: bias_O has shape {bias_O.shape}, expected {(N,)}")
@@ -210,10 +218,32 @@ def linear(
         floats(None if fused is None else residual), fused or 0, _rows(x_BTI), N, K, N,
     ))  # fmt: skip
     check(lib.pyxglm_run_linear(args, weight.code, IN_USE))
+    if witness.calls is not None:
+        lasting = fused is not None and weight.lasting and (bias is None or bias.lasting)
+        inputs = (x_BTI,) if residual is None else (x_BTI, residual)
+        held = (weight_OI, weight, bias)
+        witness.calls.append(Call("linear", args, weight.code, inputs, y_BTO, held, lasting))
     if fused is not None:
         return y_BTO
     y_BTO = reference.ACTIVATIONS[activation or "linear"](y_BTO)
     return y_BTO if residual is None else y_BTO + residual
+
+
+def multiply(x: Array, factor: float) -> Array:
+    """Scale an array; see `reference.multiply`.
+
+    Raises
+    ------
+    TypeError
+        If `x` is not float32.
+    """
+    x = activations("multiply", "x", x)
+    y = empty(x.shape)
+    np.multiply(x, np.float32(factor), out=y)
+    if witness.calls is not None:
+        args = ffi.new(_MULTIPLY, (floats(y), floats(x), factor, x.size))
+        witness.calls.append(Call("multiply", args, 0, (x,), y, (), repeatable=True))
+    return y
 
 
 def _rows(x: Array) -> int:

@@ -31,11 +31,15 @@ _CODES = (
 
 
 class Stored(NamedTuple):
-    """A weight for C: where it is, how its numbers are stored, and what keeps it alive."""
+    """A weight for C: where it is, how its numbers are stored, and what keeps it alive.
+
+    `lasting` is False for a copy that was made for one call.
+    """
 
     pointer: Any
     code: int
     keeper: Any
+    lasting: bool = True
 
 
 class _Entry(NamedTuple):
@@ -83,7 +87,7 @@ def matrix(array: Array) -> Stored:
     code = _code(array)
     if code is None or not array.flags.c_contiguous:
         copy = np.ascontiguousarray(array if code is not None else widen(array, np.float32))
-        return Stored(ffi.from_buffer(copy), code or lib.PYXGLM_F32, copy)
+        return Stored(ffi.from_buffer(copy), code or lib.PYXGLM_F32, copy, lasting=False)
     # The address alone: a buffer would keep the array alive for ever.
     address = ffi.cast("void *", ffi.from_buffer(array))
     return _remember(array, Stored(address, code, None))
@@ -103,7 +107,7 @@ def vector(array: Array) -> Stored:
         return Stored(ffi.from_buffer(FLOATS, array), lib.PYXGLM_F32, array)
     wide = np.array(widen(array, np.float32), float32, order="C")
     stored = Stored(ffi.from_buffer(FLOATS, wide), lib.PYXGLM_F32, wide)
-    return _remember(array, stored) if _is_frozen(array) else stored
+    return _remember(array, stored) if _is_frozen(array) else stored._replace(lasting=False)
 
 
 def _code(array: Array) -> int | None:

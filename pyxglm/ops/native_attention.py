@@ -9,7 +9,7 @@ import numpy as np
 from pyxglm.dtypes import Array
 from pyxglm.ops.native_arrays import BYTES, FLOATS, activations, float32, floats
 from pyxglm.ops.native_buffers import empty
-from pyxglm.ops.native_library import IN_USE, check, ffi, lib
+from pyxglm.ops.native_library import IN_USE, Call, check, ffi, lib, witness
 
 _ATTENTION = ffi.typeof("pyxglm_attention_args *")
 _SEQUENCES = ffi.typeof("pyxglm_sequence[]")
@@ -76,6 +76,10 @@ def attention(
         H * K, K, q_t, q_h, k_s, k_h, v_s, v_h,
     ))  # fmt: skip
     check(lib.pyxglm_run_attention(args, IN_USE))
+    if witness.calls is not None:
+        usual = visible is None and head_mask is None and weights_BHTS is None
+        inputs, held = (q_BHTK, k_BHSK, v_BHSK), (sequences, keys)
+        witness.calls.append(Call("attention", args, 0, inputs, out_BTHK, held, usual))
     return out_BTHK.swapaxes(1, 2), weights_BHTS
 
 

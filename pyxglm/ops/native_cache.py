@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyxglm.dtypes import Array
 from pyxglm.ops.native_arrays import float32, floats
 from pyxglm.ops.native_attention import first, rows_in_place, steps
-from pyxglm.ops.native_library import IN_USE, check, ffi, lib
+from pyxglm.ops.native_library import IN_USE, Call, check, ffi, lib, witness
 
 _APPEND = ffi.typeof("pyxglm_cache_append_args *")
 
@@ -50,3 +50,6 @@ def cache_append(
         start, S, B, H, T, K, *steps(k_BHTK), *steps(v_BHTK),
     ))  # fmt: skip
     check(lib.pyxglm_run_cache_append(args, IN_USE))
+    if witness.calls is not None:
+        inputs, rooms = (k_BHTK, v_BHTK), (k_room_BHSK, v_room_BHSK)
+        witness.calls.append(Call("cache_append", args, 0, inputs, rooms, (), repeatable=True))

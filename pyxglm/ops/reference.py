@@ -96,6 +96,15 @@ def embed(
 # --------------------------------------------------------------------- dense arithmetic
 
 
+def multiply(x: Array, factor: float) -> Array:
+    """Scale an array: y = factor x.
+
+    >>> multiply(np.float32([2, 3]), 0.5)
+    array([1. , 1.5], dtype=float32)
+    """
+    return x * factor
+
+
 def layer_norm(x_BTD: Array, weight_D: Array, bias_D: Array) -> Array:
     """Normalise each vector to mean 0 and variance 1, then scale and shift it.
 
