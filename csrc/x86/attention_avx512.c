@@ -8,8 +8,8 @@
  *
  * Both products are tiles of 16 accumulators, fed by one vector and 16 numbers
  * broadcast from memory a step: 17 loads for 16 FMAs, two loads and one or two
- * 512-bit FMAs a cycle. For scores the keys of a block are transposed once a
- * task, so that the 16 numbers lie side by side; values already do.
+ * 512-bit FMAs a cycle. For scores they come from 16 rows of keys; a block with
+ * hidden keys, or the short last one, is copied first, transposed.
  *
  * Order of the sums, which attention_one_avx512.c keeps too: a score adds its
  * products one by one; an output its keys one by one, rescaled at the start
@@ -61,18 +61,30 @@ INLINE512 void transpose_rows(float *to, int64_t to_stride, const float *from, i
     }
 }
 
-/* scores[j] = q . k[j] for the 16 queries and 16 keys j. */
-INLINE512 void score_tile(float *scores, const float *q, const float *keys, int64_t K)
+/* scores[j] = q . k[j] for the 16 queries and 16 keys j, which lie `step` floats
+ * apart (rows of keys, the usual case) or, transposed, side by side. Four
+ * pointers reach all 16 by the scaled index of an address; sixteen would not
+ * fit into the registers. */
+INLINE512 void score_tile(float *scores, const float *q, const float *keys, int64_t step,
+                          int64_t k_step, int64_t K)
 {
     __m512 sum[16];
 #pragma GCC unroll 16
     for (int j = 0; j < 16; j++)
         sum[j] = _mm512_setzero_ps();
+    const float *quarter[4] = {keys, keys + 4 * step, keys + 8 * step, keys + 12 * step};
     for (int64_t k = 0; k < K; k++) {
         const __m512 q_f32x16 = _mm512_loadu_ps(q + k * LANES);
-#pragma GCC unroll 16
-        for (int j = 0; j < 16; j++)
-            sum[j] = _mm512_fmadd_ps(q_f32x16, _mm512_set1_ps(keys[k * BLOCK + j]), sum[j]);
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++) {
+            const float *at = quarter[i] + k * k_step;
+            sum[4 * i] = _mm512_fmadd_ps(q_f32x16, _mm512_set1_ps(at[0]), sum[4 * i]);
+            sum[4 * i + 1] = _mm512_fmadd_ps(q_f32x16, _mm512_set1_ps(at[step]), sum[4 * i + 1]);
+            sum[4 * i + 2] =
+                _mm512_fmadd_ps(q_f32x16, _mm512_set1_ps(at[2 * step]), sum[4 * i + 2]);
+            sum[4 * i + 3] =
+                _mm512_fmadd_ps(q_f32x16, _mm512_set1_ps(at[3 * step]), sum[4 * i + 3]);
+        }
     }
 #pragma GCC unroll 16
     for (int j = 0; j < 16; j++)
@@ -112,7 +124,7 @@ INLINE512 void value_tile(float *values, const float *weights, const head_view *
 }
 
 /* Folds a block of keys, the first of which is number `first`, into a group. */
-PYXGLM_TARGET_AVX512 static void fold(group *g, float *scores, const float *keys,
+PYXGLM_TARGET_AVX512 static void fold(group *g, float *scores, const float *keys, int in_place,
                                       const head_view *view, const int64_t *place, int64_t first,
                                       int count)
 {
@@ -126,7 +138,11 @@ PYXGLM_TARGET_AVX512 static void fold(group *g, float *scores, const float *keys
     const __m512 lowest = _mm512_set1_ps(-FLT_MAX);
     const __m512i seen = _mm512_sub_epi32(g->count, _mm512_set1_epi32((int)first));
     for (int j = 0; j < count; j += 16)
-        score_tile(scores + j * LANES, g->q, keys + j, view->K);
+        if (in_place)
+            score_tile(scores + j * LANES, g->q, view->k + place[j] * view->k_s, view->k_s, 1,
+                       view->K);
+        else
+            score_tile(scores + j * LANES, g->q, keys + j, 1, BLOCK, view->K);
 
     __m512 largest = g->largest;
     for (int j = 0; j < count; j++) {
@@ -140,16 +156,24 @@ PYXGLM_TARGET_AVX512 static void fold(group *g, float *scores, const float *keys
     }
     const __m512 rescale = exp_f32x16(_mm512_sub_ps(g->largest, largest));
     g->largest = largest;
-    for (int i = 0; i < LANES; i++) {
-        __m512 sum = _mm512_mul_ps(_mm512_loadu_ps(g->sums + i * LANES), rescale);
-        for (int j = i; j < count; j += LANES) {
-            const __mmask16 sees = _mm512_cmpgt_epi32_mask(seen, _mm512_set1_epi32(j));
-            const __m512 score = _mm512_loadu_ps(scores + j * LANES);
-            const __m512 weight = exp_f32x16(_mm512_sub_ps(score, largest));
-            _mm512_storeu_ps(scores + j * LANES, weight);
-            sum = _mm512_mask_add_ps(sum, sees, sum, weight);
+    for (int i = 0; i < LANES; i++)
+        _mm512_storeu_ps(g->sums + i * LANES,
+                         _mm512_mul_ps(_mm512_loadu_ps(g->sums + i * LANES), rescale));
+    for (int j = 0; j < count; j += 4) { /* scores are there up to a multiple of 16 */
+        __m512 weight[4];
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++)
+            weight[i] = _mm512_sub_ps(_mm512_loadu_ps(scores + (j + i) * LANES), largest);
+        exp_of_each(weight, 4);
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++) {
+            float *sums = g->sums + (j + i) % LANES * LANES;
+            const __m512i key = _mm512_set1_epi32(j + i < count ? j + i : INT32_MAX);
+            const __mmask16 sees = _mm512_cmpgt_epi32_mask(seen, key);
+            const __m512 sum = _mm512_loadu_ps(sums);
+            _mm512_storeu_ps(scores + (j + i) * LANES, weight[i]);
+            _mm512_storeu_ps(sums, _mm512_mask_add_ps(sum, sees, sum, weight[i]));
         }
-        _mm512_storeu_ps(g->sums + i * LANES, sum);
     }
 
     int64_t k = 0;
@@ -228,10 +252,12 @@ PYXGLM_TARGET_AVX512 static void attend_together(const head_view *view, sight co
     }
     int64_t place[BLOCK], s = 0, first = 0;
     for (int count; (count = next_keys(common, &s, place)) > 0; first += count) {
-        for (int j = 0; j < count; j += 16)
+        /* A whole block without a hidden key in between can be read where it lies. */
+        const int in_place = count == BLOCK && place[BLOCK - 1] - place[0] == BLOCK - 1;
+        for (int j = 0; j < count && !in_place; j += 16)
             transpose_rows(keys + j, BLOCK, view->k, view->k_s, place + j, count - j, K);
         for (int i = 0; i < used; i++)
-            fold(&groups[i], scores, keys, view, place, first, count);
+            fold(&groups[i], scores, keys, in_place, view, place, first, count);
     }
     for (int i = 0; i < used; i++) {
         const int64_t t = t0 + i * LANES;
