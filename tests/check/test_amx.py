@@ -13,6 +13,8 @@ import pytest
 
 from pyxglm.ops import native_library as library
 
+pytestmark = pytest.mark.built
+
 ROOT = Path(__file__).parents[2]
 
 #: As many numbers as three tiles hold, after one product of them.
