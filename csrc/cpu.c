@@ -29,6 +29,9 @@
 #define AMX_BF16 (1u << 22)
 #define AMX_TILE (1u << 24)
 
+/* CPUID leaf 7, subleaf 1, eax. */
+#define AVX512_BF16 (1u << 5)
+
 /* XCR0. */
 #define XMM_YMM 0x06u
 #define XMM_YMM_ZMM 0xe6u /* and the mask registers */
@@ -56,12 +59,35 @@ int pyxglm_cpu_allows(int level, uint32_t leaf1_ecx, uint32_t leaf7_ebx, uint32_
     }
 }
 
+int pyxglm_cpu_allows_bf16_pairs(uint32_t leaf1_ecx, uint32_t leaf7_ebx, uint32_t leaf7_edx,
+                                 uint32_t leaf7_1_eax, uint64_t xcr0)
+{
+    return pyxglm_cpu_allows(PYXGLM_AVX512, leaf1_ecx, leaf7_ebx, leaf7_edx, xcr0) &&
+           has_all(leaf7_1_eax, AVX512_BF16);
+}
+
+int pyxglm_bf16_pairs(void)
+{
+#if PYXGLM_X86 && !defined(PYXGLM_WITHOUT_BF16_PAIRS)
+    uint32_t leaf1[4], leaf7[4], leaf7_1[4];
+    pyxglm_cpuid(1, 0, leaf1);
+    pyxglm_cpuid(7, 0, leaf7);
+    pyxglm_cpuid(7, 1, leaf7_1);
+    const uint64_t xcr0 = leaf1[2] & OSXSAVE ? pyxglm_xgetbv() : 0;
+    /* Leaf 7's eax says how many subleaves there are. */
+    return leaf7[0] >= 1 &&
+           pyxglm_cpu_allows_bf16_pairs(leaf1[2], leaf7[1], leaf7[3], leaf7_1[0], xcr0);
+#else
+    return 0;
+#endif
+}
+
 int pyxglm_cpu_has(int level)
 {
 #if PYXGLM_X86
     uint32_t leaf1[4], leaf7[4];
-    pyxglm_cpuid(1, leaf1);
-    pyxglm_cpuid(7, leaf7);
+    pyxglm_cpuid(1, 0, leaf1);
+    pyxglm_cpuid(7, 0, leaf7);
     const uint64_t xcr0 = leaf1[2] & OSXSAVE ? pyxglm_xgetbv() : 0;
 #ifdef PYXGLM_EMULATE_AMX
     if (level == PYXGLM_AMX)

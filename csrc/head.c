@@ -31,6 +31,8 @@ typedef struct partials {
 typedef struct head_job {
     const pyxglm_head_args *a;
     const pyxglm_kernels *table;
+    pyxglm_linear_fn *kernel;
+    pyxglm_linear_args product; /* of the rows worked on, all but the weights */
     int dtype;
     int64_t m0, rows; /* the rows worked on */
     partials found;
@@ -111,17 +113,11 @@ static void head_blocks(void *context, int64_t begin, int64_t end)
     }
     for (int64_t block = begin; block < end; block++) {
         const int64_t first = block * BLOCK, width = min_i64(BLOCK, a->V - first);
-        const pyxglm_linear_args product = {
-            .y = logits,
-            .x = a->x + job->m0 * a->K,
-            .w = (const char *)a->w + first * a->K * pyxglm_itemsize(job->dtype),
-            .activation = PYXGLM_LINEAR,
-            .M = job->rows,
-            .N = width,
-            .K = a->K,
-            .y_stride = BLOCK,
-        };
-        job->table->linear[job->dtype](&product, 0, width);
+        pyxglm_linear_args product = job->product;
+        product.y = logits;
+        product.w = (const char *)a->w + first * a->K * pyxglm_itemsize(job->dtype);
+        product.N = width;
+        job->kernel(&product, 0, width);
         for (int64_t row = 0; row < job->rows; row++)
             reduce(job, logits + row * BLOCK, block, row, width);
     }
@@ -186,11 +182,12 @@ static int partials_for(head_job *job, int64_t rows)
     return memory != NULL;
 }
 
-int pyxglm_run_head(const pyxglm_head_args *a, int dtype, int level)
+static int run(const pyxglm_head_args *a, int dtype, int level, int coarse)
 {
     head_job job = {.a = a, .table = pyxglm_table(level), .dtype = dtype};
     if (!job.table)
         return PYXGLM_NO_LEVEL;
+    job.kernel = pyxglm_linear_kernel(job.table, dtype, coarse);
     if (!partials_for(&job, min_i64(a->M, ROWS)))
         return PYXGLM_NO_MEMORY;
     for (int64_t m = 0; a->targets && m < a->M; m++)
@@ -198,10 +195,25 @@ int pyxglm_run_head(const pyxglm_head_args *a, int dtype, int level)
             a->target_logits[m] = 0.0f;
     for (job.m0 = 0; job.m0 < a->M; job.m0 += ROWS) {
         job.rows = min_i64(ROWS, a->M - job.m0);
+        job.product = (pyxglm_linear_args){.x = a->x + job.m0 * a->K, .M = job.rows, .K = a->K,
+                                           .activation = PYXGLM_LINEAR, .y_stride = BLOCK};
+        const int status = pyxglm_linear_prepare(&job.product, job.kernel, dtype, coarse);
+        if (status != PYXGLM_OK)
+            return status;
         pyxglm_parallel(head_blocks, &job, blocks_of(a), 1);
         if (atomic_load(&job.failed))
             return PYXGLM_NO_MEMORY;
         pyxglm_parallel(combine_rows, &job, job.rows, 1);
     }
     return PYXGLM_OK;
+}
+
+int pyxglm_run_head(const pyxglm_head_args *a, int dtype, int level)
+{
+    return run(a, dtype, level, 0);
+}
+
+int pyxglm_run_head_coarse(const pyxglm_head_args *a, int dtype, int level)
+{
+    return run(a, dtype, level, 1);
 }

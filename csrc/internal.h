@@ -78,21 +78,51 @@ PYXGLM_INLINE float pyxglm_widen_f16(uint16_t bits)
     return pyxglm_float_of_bits(wide | sign);
 }
 
+/* Added to a stored dtype where kernels are written once for the exact and the
+ * coarse product: weights are rounded to bfloat16 as they are read. Those that
+ * are stored so need no rounding. */
+#define PYXGLM_ROUNDED 4
+#define PYXGLM_STORED(dtype) ((dtype) & 3)
+
+/* To nearest, ties to even, as bfloat16. Adding 0x7fff, and 1 if what is kept
+ * is odd, carries into it when what is dropped is more than half of its last
+ * place, or half and the kept part odd. The largest floats become infinite. A
+ * NaN might be carried over: it stays one, made quiet. */
+PYXGLM_INLINE float pyxglm_round_bf16(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    const uint32_t rounded = bits + 0x7fffu + (bits >> 16 & 1u);
+    return pyxglm_float_of_bits((x != x ? bits | 0x400000u : rounded) & 0xffff0000u);
+}
+
 /* Bytes of one stored number. */
 PYXGLM_INLINE int64_t pyxglm_itemsize(int dtype)
 {
-    return dtype == PYXGLM_F32 ? 4 : 2;
+    return PYXGLM_STORED(dtype) == PYXGLM_F32 ? 4 : 2;
 }
 
-/* Weight i of an array stored as `dtype`. With a constant dtype the choice
- * disappears when this is inlined. */
+/* Weight i of an array stored as `dtype`. With a constant dtype the choices
+ * disappear when this is inlined. */
 PYXGLM_INLINE float pyxglm_weight(const void *w, int64_t i, int dtype)
 {
     const char *p = (const char *)w + i * pyxglm_itemsize(dtype);
-    if (dtype == PYXGLM_F32)
-        return pyxglm_load_f32(p);
-    const uint16_t bits = pyxglm_load_u16(p);
-    return dtype == PYXGLM_F16 ? pyxglm_widen_f16(bits) : pyxglm_widen_bf16(bits);
+    float x;
+    if (PYXGLM_STORED(dtype) == PYXGLM_F32)
+        x = pyxglm_load_f32(p);
+    else if (PYXGLM_STORED(dtype) == PYXGLM_F16)
+        x = pyxglm_widen_f16(pyxglm_load_u16(p));
+    else
+        x = pyxglm_widen_bf16(pyxglm_load_u16(p));
+    return dtype & PYXGLM_ROUNDED ? pyxglm_round_bf16(x) : x;
+}
+
+/* The arguments of a coarse product as those of a kernel that reads x. */
+PYXGLM_INLINE pyxglm_linear_args pyxglm_of_rounded(const pyxglm_linear_args *a)
+{
+    pyxglm_linear_args of_rounded = *a;
+    of_rounded.x = a->rounded;
+    return of_rounded;
 }
 
 /* === The task grid of attention ========================================== */
@@ -161,9 +191,22 @@ enum {
     PYXGLM_SCRATCH_CALL = 0, /* an entry point's, until it returns */
     PYXGLM_SCRATCH_TASK = 1, /* a range function's, until it returns */
     PYXGLM_SCRATCH_KERNEL = 2, /* a kernel's, until it returns */
-    PYXGLM_SCRATCH_USES = 3
+    PYXGLM_SCRATCH_ROUNDED = 3, /* x rounded, for a coarse product */
+    PYXGLM_SCRATCH_PACKED = 4,  /* x as tiles */
+    PYXGLM_SCRATCH_USES = 5
 };
 void *pyxglm_scratch(int use, size_t bytes);
+
+/* === Products ============================================================= */
+
+/* The kernel of a product, exact or coarse. */
+pyxglm_linear_fn *pyxglm_linear_kernel(const pyxglm_kernels *table, int dtype, int coarse);
+
+/* Whether it wants x in another form; and makes that of x, in scratch memory of
+ * the calling thread: `rounded` and `packed` of the arguments. */
+int pyxglm_linear_prepares(pyxglm_linear_fn *kernel, int coarse);
+int pyxglm_linear_prepare(pyxglm_linear_args *a, pyxglm_linear_fn *kernel, int dtype,
+                          int coarse);
 
 /* === The table of kernels ================================================ */
 
@@ -181,8 +224,9 @@ void pyxglm_fill_amx(pyxglm_kernels *table);
 int pyxglm_amx_works(void);
 
 /* x as the amx level's linear multiplies it (`packed` of its arguments): how
- * many bytes; and rows [16 begin, 16 end) of it, so that threads share that. */
-int64_t pyxglm_linear_amx_pack_bytes(const pyxglm_linear_args *a);
+ * many bytes; and rows [16 begin, 16 end) of it, so that threads share that.
+ * The dtype is that of the weights, with PYXGLM_ROUNDED for a coarse product. */
+int64_t pyxglm_linear_amx_pack_bytes(const pyxglm_linear_args *a, int dtype);
 void pyxglm_linear_amx_pack(void *packed, const pyxglm_linear_args *a, int dtype, int64_t begin,
                             int64_t end);
 #endif

@@ -42,6 +42,8 @@
 #define PYXGLM_TARGET_AVX2 __attribute__((target("avx2,fma,f16c")))
 #define PYXGLM_TARGET_AVX512 \
     __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")))
+#define PYXGLM_TARGET_AVX512_BF16 \
+    __attribute__((target("avx512bf16,avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")))
 
 /* Tiles have no attribute in compilers before gcc 11. They are written in
  * assembly (x86/amx.h), for which gcc asks for none. */
@@ -81,11 +83,11 @@
 #if PYXGLM_X86
 #include <cpuid.h>
 
-/* CPUID leaf `leaf`, subleaf 0: eax, ebx, ecx, edx. All 0 if there is no such leaf. */
-PYXGLM_INLINE void pyxglm_cpuid(uint32_t leaf, uint32_t out[4])
+/* CPUID: eax, ebx, ecx, edx. All 0 if there is no such leaf. */
+PYXGLM_INLINE void pyxglm_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4])
 {
     out[0] = out[1] = out[2] = out[3] = 0;
-    __get_cpuid_count(leaf, 0, out, out + 1, out + 2, out + 3);
+    __get_cpuid_count(leaf, subleaf, out, out + 1, out + 2, out + 3);
 }
 
 /* XCR0: the register sets that the operating system saves for each thread.

@@ -105,8 +105,17 @@ typedef struct pyxglm_linear_args {
     int64_t M, N, K, y_stride;
     const void *packed; /* x as the level's kernel wants it, shared by its ranges;
                            NULL: it makes it itself. Set by pyxglm_run_linear. */
+    const float *rounded; /* (M, K): x rounded to bfloat16, which coarse kernels
+                             read instead of x. Set by pyxglm_run_linear_coarse. */
 } pyxglm_linear_args;
 typedef void pyxglm_linear_fn(const pyxglm_linear_args *a, int64_t begin, int64_t end);
+
+/* linear_coarse: y = activation(bf16(x) bf16(w)^T + bias) + residual
+ *
+ * The explicit coarser mode, for compute="bfloat16": bf16() rounds to nearest,
+ * ties to even. Everything behind the rounding is float32, and the struct and
+ * the promises are those of `linear`. Instructions for bfloat16 count subnormal
+ * numbers as 0. */
 
 /* One sequence of a batch, ragged or not: T queries that follow S - T cached
  * tokens. Offsets count floats (masks: bytes) from the base pointers. */
@@ -173,6 +182,7 @@ typedef struct pyxglm_kernels {
     pyxglm_exp_sum_fn *exp_sum;
     pyxglm_map_fn *activation[5];      /* by activation; [PYXGLM_LINEAR] copies */
     pyxglm_linear_fn *linear[3];       /* by dtype */
+    pyxglm_linear_fn *linear_coarse[3]; /* by dtype */
     pyxglm_attention_fn *attention;
     pyxglm_cache_append_fn *cache_append;
 } pyxglm_kernels;
@@ -191,6 +201,13 @@ int pyxglm_level_available(int level);
  * also asked of the operating system, and tried once against known numbers. */
 int pyxglm_cpu_allows(int level, uint32_t leaf1_ecx, uint32_t leaf7_ebx, uint32_t leaf7_edx,
                       uint64_t xcr0);
+
+/* The same for the one extension that is no level: whether the avx512 level has
+ * linear_coarse on pairs of bfloat16 (VDPBF16PS). `leaf7_1_eax`: CPUID leaf 7,
+ * subleaf 1. And whether it has it here. */
+int pyxglm_cpu_allows_bf16_pairs(uint32_t leaf1_ecx, uint32_t leaf7_ebx, uint32_t leaf7_edx,
+                                 uint32_t leaf7_1_eax, uint64_t xcr0);
+int pyxglm_bf16_pairs(void);
 
 /* The level in use: at first the highest available. Choosing one that is not
  * available changes nothing and returns PYXGLM_NO_LEVEL. */
@@ -234,6 +251,7 @@ int pyxglm_run_softmax(const pyxglm_map_args *a, int level);
 int pyxglm_run_log_softmax(const pyxglm_map_args *a, int level);
 int pyxglm_run_activation(const pyxglm_map_args *a, int activation, int level);
 int pyxglm_run_linear(const pyxglm_linear_args *a, int dtype, int level);
+int pyxglm_run_linear_coarse(const pyxglm_linear_args *a, int dtype, int level);
 int pyxglm_run_attention(const pyxglm_attention_args *a, int level);
 int pyxglm_run_cache_append(const pyxglm_cache_append_args *a, int level);
 
@@ -248,7 +266,8 @@ enum {
     PYXGLM_STEP_LINEAR = 1,
     PYXGLM_STEP_MULTIPLY = 2,
     PYXGLM_STEP_CACHE_APPEND = 3,
-    PYXGLM_STEP_ATTENTION = 4
+    PYXGLM_STEP_ATTENTION = 4,
+    PYXGLM_STEP_LINEAR_COARSE = 5
 };
 
 /* y = x * factor, of `count` numbers. */
@@ -261,7 +280,7 @@ typedef struct pyxglm_multiply_args {
 
 typedef struct pyxglm_step {
     int64_t kind;  /* one of the enum above */
-    int64_t dtype; /* of a linear step */
+    int64_t dtype; /* of a linear step, exact or coarse */
     void *args;    /* of the call that the kind names */
 } pyxglm_step;
 
@@ -305,4 +324,7 @@ typedef struct pyxglm_head_args {
     int64_t top, M, V, K;
 } pyxglm_head_args;
 int pyxglm_run_head(const pyxglm_head_args *a, int dtype, int level);
+
+/* The same of bf16(x) bf16(w)^T: of the logits of linear_coarse. */
+int pyxglm_run_head_coarse(const pyxglm_head_args *a, int dtype, int level);
 #endif

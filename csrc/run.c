@@ -1,46 +1,9 @@
 /* Whole operations: each looks up its kernel and splits the work over threads.
- *
- * The grain, the smallest piece that a thread takes, is a compromise. Waking a
- * thread costs microseconds, so a piece should be tens of microseconds of
- * work; and there should be several pieces a thread, so that one that the
- * operating system delays does not keep the others waiting.
- */
-#include "internal.h"
+ * `linear` has a file of its own. */
+#include "grain.h"
 
 #include <stdatomic.h>
 
-#if PYXGLM_X86
-#include "x86/x86.h"
-#endif
-
-#define PIECES_PER_THREAD 8
-#define MIN_ELEMENTS 16384     /* of a map or a norm */
-#define MIN_PRODUCTS 65536     /* multiplications of `linear` or attention */
-#define MAX_PACKED_ROWS 512    /* of x that `linear` makes tiles of at a time */
-#define PACKED_BLOCK 16        /* and how many make a tile */
-#define MAX_WEIGHT_BYTES 1048576 /* of `linear`, so that the last piece is soon done */
-
-static int64_t max_i64(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
-static int64_t min_i64(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t ceil_div(int64_t a, int64_t b)
-{
-    return a / b + (a % b != 0);
-}
-
-/* Items a piece, where one item costs `cost` and a piece should cost `least`. */
-static int64_t grain_of(int64_t count, int64_t cost, int64_t least)
-{
-    const int64_t even = ceil_div(count, (int64_t)pyxglm_get_num_threads() * PIECES_PER_THREAD);
-    return max_i64(1, max_i64(even, ceil_div(least, max_i64(1, cost))));
-}
 
 /* === Rows ================================================================= */
 
@@ -128,81 +91,6 @@ int pyxglm_run_activation(const pyxglm_map_args *a, int activation, int level)
 {
     const pyxglm_kernels *table = pyxglm_table(level);
     return table ? run_map(table->activation[activation], a) : PYXGLM_NO_LEVEL;
-}
-
-/* === Linear =============================================================== */
-
-typedef struct linear_job {
-    pyxglm_linear_fn *kernel;
-    const pyxglm_linear_args *a;
-} linear_job;
-
-static void linear_outputs(void *context, int64_t begin, int64_t end)
-{
-    const linear_job *job = context;
-    job->kernel(job->a, begin, end);
-}
-
-#if PYXGLM_X86
-/* Tiles want x split and transposed. That is done once, by all threads, for a
- * slab of rows at a time, so that it stays small; every slab reads the weights
- * again. Without memory for it each range does it for itself: the same bits. */
-typedef struct pack_job {
-    const pyxglm_linear_args *a;
-    void *packed;
-    int dtype;
-} pack_job;
-
-static void pack_rows(void *context, int64_t begin, int64_t end)
-{
-    const pack_job *job = context;
-    pyxglm_linear_amx_pack(job->packed, job->a, job->dtype, begin, end);
-}
-
-static int run_linear_amx(pyxglm_linear_fn *kernel, const pyxglm_linear_args *a, int dtype,
-                          int64_t grain)
-{
-    for (int64_t m = 0; m < a->M; m += MAX_PACKED_ROWS) {
-        pyxglm_linear_args part = *a;
-        part.M = min_i64(MAX_PACKED_ROWS, a->M - m);
-        part.x += m * a->K;
-        part.y += m * a->y_stride;
-        if (a->residual)
-            part.residual += m * a->y_stride;
-        void *packed = pyxglm_scratch(PYXGLM_SCRATCH_CALL,
-                                      (size_t)pyxglm_linear_amx_pack_bytes(&part));
-        if (packed) {
-            pack_job packing = {&part, packed, dtype};
-            const int64_t blocks = ceil_div(part.M, PACKED_BLOCK);
-            pyxglm_parallel(pack_rows, &packing, blocks,
-                            grain_of(blocks, PACKED_BLOCK * part.K, MIN_ELEMENTS));
-            part.packed = packed;
-        }
-        linear_job job = {kernel, &part};
-        pyxglm_parallel(linear_outputs, &job, a->N, grain);
-    }
-    return PYXGLM_OK;
-}
-#endif
-
-int pyxglm_run_linear(const pyxglm_linear_args *a, int dtype, int level)
-{
-    const pyxglm_kernels *table = pyxglm_table(level);
-    if (!table)
-        return PYXGLM_NO_LEVEL;
-    const int64_t row_bytes = max_i64(1, a->K * pyxglm_itemsize(dtype));
-    int64_t grain = grain_of(a->N, a->M * a->K, MIN_PRODUCTS);
-    grain = min_i64(grain, max_i64(1, MAX_WEIGHT_BYTES / row_bytes));
-    grain = ceil_div(grain, PYXGLM_LINEAR_TILE) * PYXGLM_LINEAR_TILE;
-#if PYXGLM_X86
-    if (table->linear[dtype] == pyxglm_linear_f16_amx ||
-        table->linear[dtype] == pyxglm_linear_bf16_amx)
-        return run_linear_amx(table->linear[dtype], a, dtype, grain);
-#endif
-    linear_job job = {table->linear[dtype], a};
-    /* Without rows of x there is nothing to write. */
-    pyxglm_parallel(linear_outputs, &job, a->M ? a->N : 0, grain);
-    return PYXGLM_OK;
 }
 
 /* === Attention ============================================================ */

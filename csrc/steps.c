@@ -12,6 +12,8 @@ static int run_step(const pyxglm_step *step, int level)
     switch (step->kind) {
     case PYXGLM_STEP_LAYER_NORM: return pyxglm_run_layer_norm(step->args, level);
     case PYXGLM_STEP_LINEAR: return pyxglm_run_linear(step->args, (int)step->dtype, level);
+    case PYXGLM_STEP_LINEAR_COARSE:
+        return pyxglm_run_linear_coarse(step->args, (int)step->dtype, level);
     case PYXGLM_STEP_CACHE_APPEND: return pyxglm_run_cache_append(step->args, level);
     case PYXGLM_STEP_ATTENTION: return pyxglm_run_attention(step->args, level);
     default: multiply(step->args); return PYXGLM_OK;

@@ -29,6 +29,14 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "float64": np.dtype("<f8"),
 }
 
+#: How to compute, and what activations, the cache and results are. With ``"bfloat16"``
+#: factors of matrix products are rounded to it (`pyxglm.ops.coarse`), and nothing else is.
+COMPUTE: dict[str, np.dtype[Any]] = {
+    "float32": np.dtype("f4"),
+    "float64": np.dtype("f8"),
+    "bfloat16": np.dtype("f4"),
+}
+
 
 def as_dtype(dtype: object) -> np.dtype[Any]:
     """Return the storage dtype that a name, a NumPy dtype or a torch dtype means.

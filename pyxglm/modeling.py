@@ -14,7 +14,7 @@ import numpy as np
 from pyxglm import decoder, inputs
 from pyxglm.cache import KVCache
 from pyxglm.config import XGLMConfig
-from pyxglm.dtypes import Array
+from pyxglm.dtypes import COMPUTE, Array
 from pyxglm.embeddings import Embedding
 from pyxglm.generation_mixin import GenerationMixin
 from pyxglm.losses import check_loss_type, language_model_loss, loss_without_logits
@@ -120,7 +120,7 @@ class XGLMModel(XGLMPreTrainedModel):
         """
         config = self.config
         wants = Wants.of(config, use_cache, output_attentions, output_hidden_states, return_dict)
-        dtype = np.dtype(self.compute)
+        dtype = COMPUTE[self.compute]
         if input_ids is not None and inputs_embeds is not None:
             raise ValueError("You cannot specify both input_ids and inputs_embeds at the same time")
         if input_ids is not None:
@@ -180,7 +180,7 @@ class XGLMModel(XGLMPreTrainedModel):
 
     def _cache(self, given: Any, B: int, T: int, wanted: bool, cross: bool) -> KVCache | None:
         """Return the cache to append to: the caller's own, or a copy of the caller's tuple."""
-        dtype = np.dtype(self.compute)
+        dtype = COMPUTE[self.compute]
         if isinstance(given, KVCache):
             inputs.check_cache(given, layer_heads(self.config), self.config, B, dtype)
             given.begin()

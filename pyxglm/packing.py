@@ -14,7 +14,7 @@ import numpy as np
 
 from pyxglm import decoder
 from pyxglm.cache import KVCache
-from pyxglm.dtypes import Array
+from pyxglm.dtypes import COMPUTE, Array
 from pyxglm.parameters import EMBEDDING
 
 
@@ -49,7 +49,7 @@ def decode_packed(
     with np.errstate(all="ignore"):
         hidden_1ND = decoder.embed(
             ids_N[None], positions_N[None], model._parameters[EMBEDDING], table_PD,
-            model.config, model._ops, np.dtype(model.compute),
+            model.config, model._ops, COMPUTE[model.compute],
         )  # fmt: skip
         hidden_ND: Array = decoder.decode(hidden_1ND, model._parameters.tree["model"], run)[0]
     for cache, length in zip(caches or (), lengths, strict=caches is not None):

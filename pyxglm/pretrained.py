@@ -40,7 +40,9 @@ class XGLMPreTrainedModel(VocabularyMixin):
         Stored dtype of the weights.
     compute
         ``"float32"`` or ``"float64"``: dtype of arithmetic, activations, cache
-        and outputs.
+        and outputs. Or ``"bfloat16"``, faster and coarser: float32, but
+        whatever is multiplied by a matrix is rounded to bfloat16 first, and so
+        is the matrix (`pyxglm.ops.coarse`).
     backend
         ``"c"`` or ``"numpy"``; None for the best that there is, see
         `pyxglm.ops.backend_name`.
@@ -72,15 +74,13 @@ class XGLMPreTrainedModel(VocabularyMixin):
         if not isinstance(config, XGLMConfig):
             raise TypeError(f"config is a {type(config).__name__}, expected an XGLMConfig")
         config.validate()
-        if compute not in ("float32", "float64"):
-            raise ValueError(f"compute is {compute!r}, expected 'float32' or 'float64'")
+        self.backend = backend_name(backend, compute)
         self.config = copy.deepcopy(config)
         self.compute = compute
-        self.backend = backend_name(backend, compute)
         self.training = False
         self._headed = not self._bare
         self.name_or_path = ""
-        self._ops = backend_module(self.backend)
+        self._ops = backend_module(self.backend, compute)
         self._positions = PositionTable(self.config)
 
     # ------------------------------------------------------------------ from and to disk
@@ -324,7 +324,7 @@ class XGLMPreTrainedModel(VocabularyMixin):
         return {name: value for name, value in vars(self).items() if name != "_ops"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, _ops=backend_module(state["backend"]))
+        vars(self).update(state, _ops=backend_module(state["backend"], state["compute"]))
 
     # --------------------------------------------------------------------------- changes
 

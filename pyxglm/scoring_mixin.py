@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pyxglm.cache import KVCache
-from pyxglm.dtypes import Array
+from pyxglm.dtypes import COMPUTE, Array
 from pyxglm.inputs import as_numbers, positions, token_ids, whole_number
 from pyxglm.losses import checked_labels, token_log_probs
 from pyxglm.ops.reference import IGNORE_INDEX
@@ -99,7 +99,7 @@ class ScoringMixin(VocabularyMixin):
         positions_BT = np.broadcast_to(positions_BT, (B, T))
 
         last = max(0, T - 1)  # the last token predicts nothing that is known
-        found_BT = np.zeros((B, last), self.model.compute)
+        found_BT = np.zeros((B, last), COMPUTE[self.model.compute])
         caches = None
         if last > step:
             longest = real_BT[:, :last].sum(axis=-1).tolist()

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pyxglm.config import XGLMConfig
-from pyxglm.dtypes import Array
+from pyxglm.dtypes import COMPUTE, Array
 from pyxglm.embeddings import Embedding, Head, embedding_matrix
 from pyxglm.initialization import resized_rows
 from pyxglm.inputs import whole_number
@@ -26,7 +26,7 @@ class VocabularyMixin:
 
     def get_input_embeddings(self) -> Embedding:
         """Return the token embedding; its rows are not scaled."""
-        return Embedding(self._parameters[EMBEDDING], np.dtype(self.compute))
+        return Embedding(self._parameters[EMBEDDING], COMPUTE[self.compute])
 
     def set_input_embeddings(self, value: Any) -> None:
         """Replace the token embedding by an array (V, D) or an `Embedding`.
@@ -42,7 +42,7 @@ class VocabularyMixin:
         """Return the output head, or None for a model without one."""
         if self._bare:
             return None
-        return Head(self._head(), np.dtype(self.compute), self._ops)
+        return Head(self._head(), COMPUTE[self.compute], self._ops)
 
     def _head(self) -> Array:
         """Return the head's matrix as it is stored: by default the embedding's."""

@@ -18,5 +18,8 @@ void pyxglm_fill_neon(pyxglm_kernels *table)
     table->linear[PYXGLM_F32] = pyxglm_linear_f32_neon;
     table->linear[PYXGLM_F16] = pyxglm_linear_f16_neon;
     table->linear[PYXGLM_BF16] = pyxglm_linear_bf16_neon;
+    table->linear_coarse[PYXGLM_F32] = pyxglm_linear_coarse_f32_neon;
+    table->linear_coarse[PYXGLM_F16] = pyxglm_linear_coarse_f16_neon;
+    table->linear_coarse[PYXGLM_BF16] = pyxglm_linear_coarse_bf16_neon;
     table->attention = pyxglm_attention_neon;
 }

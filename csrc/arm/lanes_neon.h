@@ -52,9 +52,25 @@ PYXGLM_INLINE float32x4_t keep_f32x4(uint32x4_t mask, float32x4_t x)
  * subnormals included. */
 PYXGLM_INLINE float32x4_t widen_f32x4(uint16x4_t stored, int dtype)
 {
-    if (dtype == PYXGLM_F16)
+    if (PYXGLM_STORED(dtype) == PYXGLM_F16)
         return vcvt_f32_f16(vreinterpret_f16_u16(stored));
     return vreinterpretq_f32_u32(vshll_n_u16(stored, 16));
+}
+
+/* pyxglm_round_bf16 of 4 floats. */
+PYXGLM_INLINE float32x4_t rounded_f32x4(float32x4_t x)
+{
+    const uint32x4_t bits = vreinterpretq_u32_f32(x);
+    const uint32x4_t odd = vandq_u32(vshrq_n_u32(bits, 16), vdupq_n_u32(1));
+    const uint32x4_t sum = vaddq_u32(vaddq_u32(bits, vdupq_n_u32(0x7fff)), odd);
+    const uint32x4_t quiet = vorrq_u32(bits, vdupq_n_u32(0x400000));
+    const uint32x4_t found = vbslq_u32(vceqq_f32(x, x), sum, quiet);
+    return vreinterpretq_f32_u32(vandq_u32(found, vdupq_n_u32(0xffff0000u)));
+}
+
+PYXGLM_INLINE float32x4_t rounded_if(float32x4_t x, int dtype)
+{
+    return dtype & PYXGLM_ROUNDED ? rounded_f32x4(x) : x;
 }
 
 /* Weights [i, i + 4) of an array stored as `dtype`, at any address: they are
@@ -62,9 +78,9 @@ PYXGLM_INLINE float32x4_t widen_f32x4(uint16x4_t stored, int dtype)
 PYXGLM_INLINE float32x4_t load_weights(const void *w, int64_t i, int dtype)
 {
     const uint8_t *p = (const uint8_t *)w + i * pyxglm_itemsize(dtype);
-    if (dtype == PYXGLM_F32)
-        return vreinterpretq_f32_u8(vld1q_u8(p));
-    return widen_f32x4(vreinterpret_u16_u8(vld1_u8(p)), dtype);
+    if (PYXGLM_STORED(dtype) == PYXGLM_F32)
+        return rounded_if(vreinterpretq_f32_u8(vld1q_u8(p)), dtype);
+    return rounded_if(widen_f32x4(vreinterpret_u16_u8(vld1_u8(p)), dtype), dtype);
 }
 
 /* The first n of them; the others are 0. */

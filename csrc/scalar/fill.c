@@ -12,6 +12,8 @@ void pyxglm_fill_scalar(pyxglm_kernels *table)
         .activation = {pyxglm_copy_scalar, pyxglm_gelu_scalar, pyxglm_gelu_tanh_scalar,
                        pyxglm_relu_scalar, pyxglm_silu_scalar},
         .linear = {pyxglm_linear_f32_scalar, pyxglm_linear_f16_scalar, pyxglm_linear_bf16_scalar},
+        .linear_coarse = {pyxglm_linear_coarse_f32_scalar, pyxglm_linear_coarse_f16_scalar,
+                          pyxglm_linear_coarse_bf16_scalar},
         .attention = pyxglm_attention_scalar,
         .cache_append = pyxglm_cache_append_scalar,
     };

@@ -61,3 +61,26 @@ void pyxglm_linear_bf16_scalar(const pyxglm_linear_args *a, int64_t begin, int64
 {
     linear(a, begin, end, PYXGLM_BF16);
 }
+
+/* bf16(x) bf16(w)^T: the same sums, of rounded numbers. */
+PYXGLM_INLINE void linear_coarse(const pyxglm_linear_args *a, int64_t begin, int64_t end,
+                                 int dtype)
+{
+    const pyxglm_linear_args of_rounded = pyxglm_of_rounded(a);
+    linear(&of_rounded, begin, end, dtype);
+}
+
+void pyxglm_linear_coarse_f32_scalar(const pyxglm_linear_args *a, int64_t begin, int64_t end)
+{
+    linear_coarse(a, begin, end, PYXGLM_F32 | PYXGLM_ROUNDED);
+}
+
+void pyxglm_linear_coarse_f16_scalar(const pyxglm_linear_args *a, int64_t begin, int64_t end)
+{
+    linear_coarse(a, begin, end, PYXGLM_F16 | PYXGLM_ROUNDED);
+}
+
+void pyxglm_linear_coarse_bf16_scalar(const pyxglm_linear_args *a, int64_t begin, int64_t end)
+{
+    linear_coarse(a, begin, end, PYXGLM_BF16);
+}

@@ -19,6 +19,9 @@ void pyxglm_fill_avx2(pyxglm_kernels *table)
     table->linear[PYXGLM_F32] = pyxglm_linear_f32_avx2;
     table->linear[PYXGLM_F16] = pyxglm_linear_f16_avx2;
     table->linear[PYXGLM_BF16] = pyxglm_linear_bf16_avx2;
+    table->linear_coarse[PYXGLM_F32] = pyxglm_linear_coarse_f32_avx2;
+    table->linear_coarse[PYXGLM_F16] = pyxglm_linear_coarse_f16_avx2;
+    table->linear_coarse[PYXGLM_BF16] = pyxglm_linear_coarse_bf16_avx2;
     table->attention = pyxglm_attention_avx2;
 }
 
@@ -38,13 +41,23 @@ void pyxglm_fill_avx512(pyxglm_kernels *table)
     table->linear[PYXGLM_F32] = pyxglm_linear_f32_avx512;
     table->linear[PYXGLM_F16] = pyxglm_linear_f16_avx512;
     table->linear[PYXGLM_BF16] = pyxglm_linear_bf16_avx512;
+    const int pairs = pyxglm_bf16_pairs(); /* no level of its own: one operation has it */
+    table->linear_coarse[PYXGLM_F32] =
+        pairs ? pyxglm_linear_coarse_f32_avx512_bf16 : pyxglm_linear_coarse_f32_avx512;
+    table->linear_coarse[PYXGLM_F16] =
+        pairs ? pyxglm_linear_coarse_f16_avx512_bf16 : pyxglm_linear_coarse_f16_avx512;
+    table->linear_coarse[PYXGLM_BF16] =
+        pairs ? pyxglm_linear_coarse_bf16_avx512_bf16 : pyxglm_linear_coarse_bf16_avx512;
     table->attention = pyxglm_attention_avx512;
 }
 
-/* float32 weights stay on vectors: they would need three parts and six to nine
- * products. So does all that is no product of matrices. */
+/* Exact products of float32 weights stay on vectors: they would need three
+ * parts and six to nine products. So does all that is no product of matrices. */
 void pyxglm_fill_amx(pyxglm_kernels *table)
 {
+    table->linear_coarse[PYXGLM_F32] = pyxglm_linear_coarse_f32_amx;
+    table->linear_coarse[PYXGLM_F16] = pyxglm_linear_coarse_f16_amx;
+    table->linear_coarse[PYXGLM_BF16] = pyxglm_linear_coarse_bf16_amx;
     table->linear[PYXGLM_F16] = pyxglm_linear_f16_amx;
     table->linear[PYXGLM_BF16] = pyxglm_linear_bf16_amx;
 }

@@ -45,27 +45,46 @@ INLINE256 __m256 select_f32x8(__m256i mask, __m256 x, __m256 other)
  * subnormals included. */
 INLINE256 __m256 widen_f32x8(__m128i stored, int dtype)
 {
-    if (dtype == PYXGLM_F16)
+    if (PYXGLM_STORED(dtype) == PYXGLM_F16)
         return _mm256_cvtph_ps(stored);
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(stored), 16));
+}
+
+/* pyxglm_round_bf16 of 8 floats. */
+INLINE256 __m256 rounded_f32x8(__m256 x)
+{
+    const __m256i bits = _mm256_castps_si256(x);
+    const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+    const __m256i sum =
+        _mm256_add_epi32(_mm256_add_epi32(bits, _mm256_set1_epi32(0x7fff)), odd);
+    const __m256 quiet = _mm256_or_ps(x, _mm256_castsi256_ps(_mm256_set1_epi32(0x400000)));
+    const __m256 found = _mm256_blendv_ps(_mm256_castsi256_ps(sum), quiet,
+                                          _mm256_cmp_ps(x, x, _CMP_UNORD_Q));
+    return _mm256_and_ps(found, _mm256_castsi256_ps(_mm256_set1_epi32((int)0xffff0000u)));
+}
+
+INLINE256 __m256 rounded_if(__m256 x, int dtype)
+{
+    return dtype & PYXGLM_ROUNDED ? rounded_f32x8(x) : x;
 }
 
 /* Weights [i, i + 8) of an array stored as `dtype`. */
 INLINE256 __m256 load_weights(const void *w, int64_t i, int dtype)
 {
-    if (dtype == PYXGLM_F32)
-        return _mm256_loadu_ps((const float *)w + i);
-    return widen_f32x8(_mm_loadu_si128((const void *)((const uint16_t *)w + i)), dtype);
+    if (PYXGLM_STORED(dtype) == PYXGLM_F32)
+        return rounded_if(_mm256_loadu_ps((const float *)w + i), dtype);
+    const __m128i stored = _mm_loadu_si128((const void *)((const uint16_t *)w + i));
+    return rounded_if(widen_f32x8(stored, dtype), dtype);
 }
 
 /* The first n < 8 of them. */
 INLINE256 __m256 load_first_weights(const void *w, int64_t i, int dtype, int64_t n)
 {
-    if (dtype == PYXGLM_F32)
-        return load_first((const float *)w + i, n);
+    if (PYXGLM_STORED(dtype) == PYXGLM_F32)
+        return rounded_if(load_first((const float *)w + i, n), dtype);
     uint16_t stored[LANES] = {0};
     memcpy(stored, (const uint16_t *)w + i, (size_t)n * sizeof *stored);
-    return widen_f32x8(_mm_loadu_si128((const void *)stored), dtype);
+    return rounded_if(widen_f32x8(_mm_loadu_si128((const void *)stored), dtype), dtype);
 }
 
 /* The sums of four vectors, in order. Each adds neighbours, then

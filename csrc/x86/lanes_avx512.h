@@ -19,27 +19,47 @@ INLINE512 __mmask16 first_lanes(int64_t n)
     return n >= LANES ? (__mmask16)0xffff : n <= 0 ? (__mmask16)0 : (__mmask16)((1u << n) - 1);
 }
 
-/* Weights [i, i + 16) of an array stored as `dtype`, as floats. Widening is
- * exact for all three types, subnormals included.
- * Zen 4: vcvtph2ps zmm 2 uops, latency 6; bf16 is vpmovzxwd and a shift. */
-INLINE512 __m512 load_weights(const void *w, int64_t i, int dtype)
+/* pyxglm_round_bf16 of 16 floats. */
+INLINE512 __m512 rounded_f32x16(__m512 x)
 {
-    if (dtype == PYXGLM_F32)
-        return _mm512_loadu_ps((const float *)w + i);
-    const __m256i stored = _mm256_loadu_si256((const void *)((const uint16_t *)w + i));
-    if (dtype == PYXGLM_F16)
+    const __m512i bits = _mm512_castps_si512(x);
+    const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+    const __m512i sum =
+        _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff)), odd);
+    const __mmask16 is_nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
+    const __m512i found =
+        _mm512_mask_or_epi32(sum, is_nan, bits, _mm512_set1_epi32(0x400000));
+    return _mm512_castsi512_ps(
+        _mm512_and_si512(found, _mm512_set1_epi32((int)0xffff0000u)));
+}
+
+/* 16 numbers of 16 bits, as floats. Widening is exact for both types,
+ * subnormals included.
+ * Zen 4: vcvtph2ps zmm 2 uops, latency 6; bf16 is vpmovzxwd and a shift. */
+INLINE512 __m512 widen_f32x16(__m256i stored, int dtype)
+{
+    if (PYXGLM_STORED(dtype) == PYXGLM_F16)
         return _mm512_cvtph_ps(stored);
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(stored), 16));
 }
 
+/* Weights [i, i + 16) of an array stored as `dtype`, as floats. */
+INLINE512 __m512 load_weights(const void *w, int64_t i, int dtype)
+{
+    const __m512 x =
+        PYXGLM_STORED(dtype) == PYXGLM_F32
+            ? _mm512_loadu_ps((const float *)w + i)
+            : widen_f32x16(_mm256_loadu_si256((const void *)((const uint16_t *)w + i)), dtype);
+    return dtype & PYXGLM_ROUNDED ? rounded_f32x16(x) : x;
+}
+
 INLINE512 __m512 load_weights_masked(const void *w, int64_t i, int dtype, __mmask16 mask)
 {
-    if (dtype == PYXGLM_F32)
-        return _mm512_maskz_loadu_ps(mask, (const float *)w + i);
-    const __m256i stored = _mm256_maskz_loadu_epi16(mask, (const uint16_t *)w + i);
-    if (dtype == PYXGLM_F16)
-        return _mm512_cvtph_ps(stored);
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(stored), 16));
+    const __m512 x =
+        PYXGLM_STORED(dtype) == PYXGLM_F32
+            ? _mm512_maskz_loadu_ps(mask, (const float *)w + i)
+            : widen_f32x16(_mm256_maskz_loadu_epi16(mask, (const uint16_t *)w + i), dtype);
+    return dtype & PYXGLM_ROUNDED ? rounded_f32x16(x) : x;
 }
 
 /* The sums of four vectors, in order. Each is the tree 8 + 8, 4 + 4, 2 + 2,

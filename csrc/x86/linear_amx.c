@@ -41,7 +41,10 @@
  * a cycle, twice what memory brings. The prefetch runs a strip ahead in the
  * order in which the rows lie. Strips are only 32 outputs high here: the first
  * of a range comes without a prefetch.
- * These are counts from the manuals, not measurements. */
+ * These are counts from the manuals, not measurements.
+ *
+ * The coarse product is one of the five, w_hi x_hi, of numbers that are rounded
+ * to start with: the same loops, with tiles of one part. */
 #include "finish_avx512.h"
 #include "parts_amx.h"
 #include "x86.h"
@@ -53,7 +56,7 @@
 #define FEW_STRIP (2 * TILE_ROWS)         /* the same for few tokens */
 #define SLAB 256                          /* tokens that share a panel */
 #define GROUP 256                         /* outputs whose sums are kept */
-#define X_BYTES (PARTS * TILE_BYTES)      /* of a step's tiles of x */
+#define X_BYTES(dtype) (X_TILES(dtype) * TILE_BYTES) /* of a step's tiles of x */
 #define SUMS_BYTES (BLOCKS * TILE_BYTES)  /* of a strip's sums for 16 tokens */
 #define TARGET PYXGLM_TARGET_AMX
 #define INLINE_AMX TARGET PYXGLM_INLINE
@@ -93,11 +96,13 @@ INLINE_AMX void split_into(char *panel, strip *from, int64_t step, int64_t block
         from->ahead += TILE_BYTES;
     }
     split_tile(panel_at(panel, step, block, dtype),
-               from->w + block * TILE_ROWS * from->stride + step * STEP * 2, from->stride,
+               from->w + block * TILE_ROWS * from->stride + step * STEP * pyxglm_itemsize(dtype),
+               from->stride,
                from->outputs - block * TILE_ROWS, from->inputs - step * STEP, dtype);
 }
 
-/* The products of one step for accumulator `sum`; x is in tiles 5, 6 and 7. */
+/* The products of one step for accumulator `sum`; x is in tiles 5, 6 and 7, or
+ * in tile 5 alone. */
 #define PRODUCTS(sum, tile)                           \
     do {                                              \
         const char *at = (tile);                      \
@@ -107,8 +112,10 @@ INLINE_AMX void split_into(char *panel, strip *from, int64_t step, int64_t block
             TILE_PRODUCT(sum, 4, 5); /* lo x hi */    \
         }                                             \
         TILE_LOAD(4, at, 64);                         \
-        TILE_PRODUCT(sum, 4, 7); /* hi x lo */        \
-        TILE_PRODUCT(sum, 4, 6); /* hi x mid */       \
+        if (!IS_COARSE(dtype)) {                      \
+            TILE_PRODUCT(sum, 4, 7); /* hi x lo */    \
+            TILE_PRODUCT(sum, 4, 6); /* hi x mid */   \
+        }                                             \
         TILE_PRODUCT(sum, 4, 5); /* hi x hi */        \
     } while (0)
 
@@ -134,9 +141,12 @@ INLINE_AMX void multiply(char *sums, char *panel, strip *from, const char *x_til
     if (fused && steps)
         split_into(panel, from, 0, 0, dtype);
     for (int64_t step = 0; step < steps; step++) {
-        TILE_LOAD(5, x_tiles + step * X_BYTES, 64);
-        TILE_LOAD(6, x_tiles + step * X_BYTES + TILE_BYTES, 64);
-        TILE_LOAD(7, x_tiles + step * X_BYTES + 2 * TILE_BYTES, 64);
+        const char *x_step = x_tiles + step * X_BYTES(dtype);
+        TILE_LOAD(5, x_step, 64);
+        if (!IS_COARSE(dtype)) {
+            TILE_LOAD(6, x_step + TILE_BYTES, 64);
+            TILE_LOAD(7, x_step + 2 * TILE_BYTES, 64);
+        }
         BLOCK(0);
         if (blocks > 1)
             BLOCK(1);
@@ -177,7 +187,7 @@ INLINE_AMX void pack(char *to, const pyxglm_linear_args *a, int64_t m, int64_t b
                      int dtype)
 {
     for (int64_t step = begin; step < end; step++)
-        split_x(to + (step - begin) * X_BYTES, a->x + m * a->K + step * STEP, a->K,
+        split_x(to + (step - begin) * X_BYTES(dtype), a->x + m * a->K + step * STEP, a->K,
                 min_i64(TOKENS, a->M - m), a->K - step * STEP, dtype);
 }
 
@@ -194,23 +204,23 @@ TARGET static void finish_strip(const slab *of, const char *sums, int64_t m, int
 INLINE_AMX void group(const slab *of, int64_t begin, int64_t end, int64_t height, int dtype)
 {
     const pyxglm_linear_args *a = of->a;
-    const int64_t all_steps = steps_of(a->K), stride = a->K * 2;
+    const int64_t all_steps = steps_of(a->K), stride = a->K * pyxglm_itemsize(dtype);
     const int few = of->tiles == 1;
-    _Alignas(64) char x_chunk[STEPS * X_BYTES];
+    _Alignas(64) char x_chunk[STEPS * X_BYTES(dtype)];
     for (int64_t s = 0; s == 0 || s < all_steps; s += STEPS) { /* once for K = 0 */
         const int64_t steps = min_i64(STEPS, all_steps - s);
         if (!of->x_tiles)
             pack(x_chunk, a, of->m0, s, s + steps, dtype);
         char *sums = of->sums;
         for (int64_t n = begin; n < end; n += height, sums += of->tiles * SUMS_BYTES) {
-            strip from = {(const char *)a->w + n * stride + s * STEP * 2, stride,
-                          min_i64(height, end - n), a->K - s * STEP, NULL};
+            strip from = {(const char *)a->w + n * stride + s * STEP * pyxglm_itemsize(dtype),
+                          stride, min_i64(height, end - n), a->K - s * STEP, NULL};
             const int64_t blocks = blocks_of(from.outputs);
             if (few) {
                 from.ahead = (const char *)a->w + (n + height) * stride +
-                             s * blocks * TILE_BYTES;
+                             s * blocks * TILE_BYTES * pyxglm_itemsize(dtype) / 2;
                 multiply(sums, of->panel, &from,
-                         of->x_tiles ? of->x_tiles + s * X_BYTES : x_chunk, steps, blocks, s == 0,
+                         of->x_tiles ? of->x_tiles + s * X_BYTES(dtype) : x_chunk, steps, blocks, s == 0,
                          dtype, 1);
                 continue;
             }
@@ -219,7 +229,7 @@ INLINE_AMX void group(const slab *of, int64_t begin, int64_t end, int64_t height
                     split_into(of->panel, &from, step, block, dtype);
             for (int64_t t = 0; t < of->tiles; t++)
                 multiply(sums + t * SUMS_BYTES, of->panel, &from,
-                         of->x_tiles + (t * all_steps + s) * X_BYTES, steps, blocks, s == 0, dtype,
+                         of->x_tiles + (t * all_steps + s) * X_BYTES(dtype), steps, blocks, s == 0, dtype,
                          0);
         }
     }
@@ -234,7 +244,7 @@ INLINE_AMX void linear(const pyxglm_linear_args *a, int64_t begin, int64_t end, 
     if (begin >= end || a->M <= 0)
         return;
     _Alignas(64) char panel[STEPS * BLOCKS * 2 * TILE_BYTES], own_sums[SUMS_BYTES];
-    const int64_t tile_bytes = steps_of(a->K) * X_BYTES; /* of 16 tokens */
+    const int64_t tile_bytes = steps_of(a->K) * X_BYTES(dtype); /* of 16 tokens */
     const int64_t most_tiles = (min_i64(a->M, SLAB) + TOKENS - 1) / TOKENS;
     const int64_t sums_bytes = GROUP / STRIP * most_tiles * SUMS_BYTES;
     const int64_t x_bytes = a->packed ? 0 : most_tiles * tile_bytes;
@@ -274,21 +284,53 @@ TARGET void pyxglm_linear_bf16_amx(const pyxglm_linear_args *a, int64_t begin, i
     linear(a, begin, end, PYXGLM_BF16);
 }
 
+/* bf16(x) bf16(w)^T. */
+INLINE_AMX void linear_coarse(const pyxglm_linear_args *a, int64_t begin, int64_t end, int dtype)
+{
+    const pyxglm_linear_args of_rounded = pyxglm_of_rounded(a);
+    linear(&of_rounded, begin, end, dtype | PYXGLM_ROUNDED);
+}
+
+TARGET void pyxglm_linear_coarse_f32_amx(const pyxglm_linear_args *a, int64_t begin, int64_t end)
+{
+    linear_coarse(a, begin, end, PYXGLM_F32);
+}
+
+TARGET void pyxglm_linear_coarse_f16_amx(const pyxglm_linear_args *a, int64_t begin, int64_t end)
+{
+    linear_coarse(a, begin, end, PYXGLM_F16);
+}
+
+TARGET void pyxglm_linear_coarse_bf16_amx(const pyxglm_linear_args *a, int64_t begin, int64_t end)
+{
+    linear_coarse(a, begin, end, PYXGLM_BF16);
+}
+
 /* === Tiles of x, once for all threads ===================================== */
 
-int64_t pyxglm_linear_amx_pack_bytes(const pyxglm_linear_args *a)
+int64_t pyxglm_linear_amx_pack_bytes(const pyxglm_linear_args *a, int dtype)
 {
-    return (a->M + TOKENS - 1) / TOKENS * steps_of(a->K) * X_BYTES;
+    return (a->M + TOKENS - 1) / TOKENS * steps_of(a->K) * X_BYTES(dtype);
+}
+
+INLINE_AMX void pack_as(char *packed, const pyxglm_linear_args *a, int64_t begin, int64_t end,
+                        int dtype)
+{
+    const int64_t steps = steps_of(a->K);
+    for (int64_t t = begin; t < end; t++)
+        pack(packed + t * steps * X_BYTES(dtype), a, t * TOKENS, 0, steps, dtype);
 }
 
 TARGET void pyxglm_linear_amx_pack(void *packed, const pyxglm_linear_args *a, int dtype,
                                    int64_t begin, int64_t end)
 {
-    for (int64_t t = begin; t < end; t++) {
-        char *to = (char *)packed + t * steps_of(a->K) * X_BYTES;
-        if (dtype == PYXGLM_F16)
-            pack(to, a, t * TOKENS, 0, steps_of(a->K), PYXGLM_F16);
-        else
-            pack(to, a, t * TOKENS, 0, steps_of(a->K), PYXGLM_BF16);
-    }
+    const pyxglm_linear_args of_rounded = pyxglm_of_rounded(a);
+    if (dtype == PYXGLM_F16)
+        pack_as(packed, a, begin, end, PYXGLM_F16);
+    else if (dtype == PYXGLM_BF16)
+        pack_as(packed, a, begin, end, PYXGLM_BF16);
+    else if (IS_BF16(dtype))
+        pack_as(packed, &of_rounded, begin, end, PYXGLM_BF16 | PYXGLM_ROUNDED);
+    else /* the same pairs for both dtypes that are rounded */
+        pack_as(packed, &of_rounded, begin, end, PYXGLM_F16 | PYXGLM_ROUNDED);
 }

@@ -13,7 +13,7 @@
  * than L2 gives, so it is 6 rows of x that stay in L1, and a strip of 60 rows
  * of w that passes them from L2, 5 or 11 bytes a cycle. Then K is cut at 1024,
  * and accumulators rest in memory between the cuts, all lanes of them. */
-#include "math_avx2.h"
+#include "finish_avx2.h"
 #include "x86.h"
 
 #define COLUMNS 2          /* weight rows of a tile */
@@ -151,14 +151,18 @@ INLINE256 void tile(const tile_args *t, int dtype, int R, int C)
 TILES_OF(f32, PYXGLM_F32)
 TILES_OF(f16, PYXGLM_F16)
 TILES_OF(bf16, PYXGLM_BF16)
+TILES_OF(f32_rounded, PYXGLM_F32 | PYXGLM_ROUNDED)
+TILES_OF(f16_rounded, PYXGLM_F16 | PYXGLM_ROUNDED)
 
-/* By stored dtype; 1 x 1, then 1 to 6 rows by 2, then 1 and 2 rows by 6. */
+/* By stored dtype, and whether it is rounded; 1 x 1, then 1 to 6 rows by 2, then 1 and 2 rows by 6. */
 #define ALL_OF(suffix)                                                              \
     {tile_1x1_##suffix, tile_1x2_##suffix, tile_2x2_##suffix, tile_3x2_##suffix,    \
      tile_4x2_##suffix, tile_5x2_##suffix, tile_6x2_##suffix, tile_1x6_##suffix,    \
      tile_2x6_##suffix}
-static tile_fn *const tile_fns[PYXGLM_DTYPES][ROWS + 3] = {
-    [PYXGLM_F32] = ALL_OF(f32), [PYXGLM_F16] = ALL_OF(f16), [PYXGLM_BF16] = ALL_OF(bf16)};
+static tile_fn *const tile_fns[][ROWS + 3] = {
+    [PYXGLM_F32] = ALL_OF(f32), [PYXGLM_F16] = ALL_OF(f16), [PYXGLM_BF16] = ALL_OF(bf16),
+    [PYXGLM_F32 | PYXGLM_ROUNDED] = ALL_OF(f32_rounded),
+    [PYXGLM_F16 | PYXGLM_ROUNDED] = ALL_OF(f16_rounded)};
 
 static tile_fn *tile_for(int dtype, int64_t R, int C)
 {
@@ -171,38 +175,6 @@ PYXGLM_INLINE int64_t tile_end(int64_t m, int64_t M)
 {
     const int64_t tiles = (M - m + ROWS - 1) / ROWS;
     return m + (M - m + tiles - 1) / tiles;
-}
-
-/* === What follows the sum ================================================ */
-
-INLINE256 void finish_as(const pyxglm_linear_args *a, const float *sums, int64_t sums_stride,
-                         int64_t m0, int64_t m1, int64_t n0, int64_t n1, int64_t activation)
-{
-    for (int64_t m = m0; m < m1; m++)
-        for (int64_t n = n0; n < n1; n += LANES) {
-            const int64_t at = m * a->y_stride + n, left = n1 - n;
-            __m256 y = load_first(sums + (m - m0) * sums_stride + n - n0, left);
-            if (a->bias)
-                y = _mm256_add_ps(y, load_first(a->bias + n, left));
-            y = activate_f32x8(y, activation);
-            if (a->residual)
-                y = _mm256_add_ps(y, load_first(a->residual + at, left));
-            store_first(a->y + at, left, y);
-        }
-}
-
-/* y = activation(sums + bias) + residual for rows [m0, m1), outputs [n0, n1). */
-PYXGLM_TARGET_AVX2 static void finish(const pyxglm_linear_args *a, const float *sums,
-                                        int64_t sums_stride, int64_t m0, int64_t m1, int64_t n0,
-                                        int64_t n1)
-{
-    switch (a->activation) {
-    case PYXGLM_GELU: finish_as(a, sums, sums_stride, m0, m1, n0, n1, PYXGLM_GELU); break;
-    case PYXGLM_GELU_TANH: finish_as(a, sums, sums_stride, m0, m1, n0, n1, PYXGLM_GELU_TANH); break;
-    case PYXGLM_RELU: finish_as(a, sums, sums_stride, m0, m1, n0, n1, PYXGLM_RELU); break;
-    case PYXGLM_SILU: finish_as(a, sums, sums_stride, m0, m1, n0, n1, PYXGLM_SILU); break;
-    default: finish_as(a, sums, sums_stride, m0, m1, n0, n1, PYXGLM_LINEAR); break;
-    }
 }
 
 /* === Loops =============================================================== */
@@ -328,4 +300,31 @@ PYXGLM_TARGET_AVX2 void pyxglm_linear_bf16_avx2(const pyxglm_linear_args *a, int
                                                 int64_t end)
 {
     linear(a, begin, end, PYXGLM_BF16);
+}
+
+/* bf16(x) bf16(w)^T: the same sums, of rounded numbers. Rounding
+ * costs more than it saves: this mode is fast where the CPU knows bfloat16. */
+static void linear_coarse(const pyxglm_linear_args *a, int64_t begin, int64_t end,
+                            int dtype)
+{
+    const pyxglm_linear_args of_rounded = pyxglm_of_rounded(a);
+    linear(&of_rounded, begin, end, dtype);
+}
+
+void pyxglm_linear_coarse_f32_avx2(const pyxglm_linear_args *a, int64_t begin,
+                                      int64_t end)
+{
+    linear_coarse(a, begin, end, PYXGLM_F32 | PYXGLM_ROUNDED);
+}
+
+void pyxglm_linear_coarse_f16_avx2(const pyxglm_linear_args *a, int64_t begin,
+                                      int64_t end)
+{
+    linear_coarse(a, begin, end, PYXGLM_F16 | PYXGLM_ROUNDED);
+}
+
+void pyxglm_linear_coarse_bf16_avx2(const pyxglm_linear_args *a, int64_t begin,
+                                      int64_t end)
+{
+    linear_coarse(a, begin, end, PYXGLM_BF16);
 }

@@ -164,7 +164,7 @@ INLINE512 void block(const pyxglm_linear_args *a, float *copy, int64_t m0, int64
         x_stride = spread_stride(K);
         x = spread_rows(copy, x, m1 - m0, K, x_stride);
     }
-    const int alone = m1 - m0 == 1 && dtype != PYXGLM_F32;
+    const int alone = m1 - m0 == 1 && PYXGLM_STORED(dtype) != PYXGLM_F32;
     float sums[BLOCK_ROWS * STRIP];
     for (int64_t n0 = begin; n0 < end; n0 += STRIP) {
         const int64_t n1 = n0 + STRIP < end ? n0 + STRIP : end;
@@ -206,4 +206,31 @@ PYXGLM_TARGET_AVX512 void pyxglm_linear_bf16_avx512(const pyxglm_linear_args *a,
                                                     int64_t end)
 {
     linear(a, begin, end, PYXGLM_BF16);
+}
+
+/* bf16(x) bf16(w)^T: the same sums, of rounded numbers. For CPUs
+ * without pairs of bfloat16: rounding costs more than it saves. */
+INLINE512 void linear_coarse(const pyxglm_linear_args *a, int64_t begin, int64_t end,
+                            int dtype)
+{
+    const pyxglm_linear_args of_rounded = pyxglm_of_rounded(a);
+    linear(&of_rounded, begin, end, dtype);
+}
+
+PYXGLM_TARGET_AVX512 void pyxglm_linear_coarse_f32_avx512(const pyxglm_linear_args *a, int64_t begin,
+                                      int64_t end)
+{
+    linear_coarse(a, begin, end, PYXGLM_F32 | PYXGLM_ROUNDED);
+}
+
+PYXGLM_TARGET_AVX512 void pyxglm_linear_coarse_f16_avx512(const pyxglm_linear_args *a, int64_t begin,
+                                      int64_t end)
+{
+    linear_coarse(a, begin, end, PYXGLM_F16 | PYXGLM_ROUNDED);
+}
+
+PYXGLM_TARGET_AVX512 void pyxglm_linear_coarse_bf16_avx512(const pyxglm_linear_args *a, int64_t begin,
+                                      int64_t end)
+{
+    linear_coarse(a, begin, end, PYXGLM_BF16);
 }

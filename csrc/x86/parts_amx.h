@@ -37,6 +37,12 @@
 
 /* Tiles of weights a step and 16 outputs: hi and lo, or the weights. */
 #define WEIGHT_TILES(dtype) ((dtype) == PYXGLM_F16 ? 2 : 1)
+#define X_TILES(dtype) (IS_COARSE(dtype) ? 1 : PARTS)
+
+/* Products of what is rounded: one part of everything. Of bf16 weights, rounded
+ * or not, nothing differs but how many parts x has. */
+#define IS_COARSE(dtype) (((dtype) & PYXGLM_ROUNDED) != 0)
+#define IS_BF16(dtype) (PYXGLM_STORED(dtype) == PYXGLM_BF16)
 
 /* The upper half of x, rounded, in place: its lower half is 0. */
 INLINE512 __m512i upper_half(__m512i x)
@@ -69,10 +75,10 @@ INLINE512 __m512i paired(__m512i a, __m512i b)
  * subtractions, 2 shifts and 2 ors are 14 operations on 2 ports, 2 loads and 2
  * stores: 7 cycles, 9 bytes a cycle, about twice what one core of a server gets
  * from memory. fp16 has no exponent near the top, so rounding needs no care. */
-INLINE512 void split_weights(char *tile, const uint16_t *w, int whole, __mmask16 first,
+INLINE512 void split_weights(char *tile, const char *w, int whole, __mmask16 first,
                              __mmask16 second, int dtype)
 {
-    if (dtype == PYXGLM_BF16) {
+    if (IS_BF16(dtype)) {
         const __mmask32 mask = (__mmask32)second << 16 | first;
         _mm512_store_si512(tile, whole ? _mm512_loadu_si512(w) : _mm512_maskz_loadu_epi16(mask, w));
         return;
@@ -82,6 +88,10 @@ INLINE512 void split_weights(char *tile, const uint16_t *w, int whole, __mmask16
     const __m512 a = whole ? load_weights(w, 0, dtype) : load_weights_masked(w, 0, dtype, first);
     const __m512 b =
         whole ? load_weights(w, LANES, dtype) : load_weights_masked(w, LANES, dtype, second);
+    if (IS_COARSE(dtype)) { /* they come rounded */
+        _mm512_store_si512(tile, paired(_mm512_castps_si512(a), _mm512_castps_si512(b)));
+        return;
+    }
     const __m512i a_hi =
         _mm512_and_si512(_mm512_add_epi32(_mm512_castps_si512(a), rounds), upper);
     const __m512i b_hi =
@@ -98,13 +108,11 @@ INLINE512 void split_tile(char *tile, const char *w, int64_t w_stride, int64_t r
 {
     if (rows >= TILE_ROWS && inputs >= STEP) {
         for (int64_t r = 0; r < TILE_ROWS; r++)
-            split_weights(tile + r * TILE_ROW_BYTES, (const void *)(w + r * w_stride), 1, 0, 0,
-                          dtype);
+            split_weights(tile + r * TILE_ROW_BYTES, w + r * w_stride, 1, 0, 0, dtype);
         return;
     }
     for (int64_t r = 0; r < TILE_ROWS; r++)
-        split_weights(tile + r * TILE_ROW_BYTES,
-                      (const void *)(w + (r < rows ? r : 0) * w_stride), 0,
+        split_weights(tile + r * TILE_ROW_BYTES, w + (r < rows ? r : 0) * w_stride, 0,
                       first_lanes(r < rows ? inputs : 0),
                       first_lanes(r < rows ? inputs - LANES : 0), dtype);
 }
@@ -147,7 +155,7 @@ INLINE512 void transpose_16x16(char *to, int64_t to_stride, const char *from)
 /* The upper halves of 32 inputs as pairs, in the order of the weights' tiles. */
 INLINE512 __m512i paired_as(__m512i a, __m512i b, int dtype)
 {
-    if (dtype == PYXGLM_F16)
+    if (!IS_BF16(dtype))
         return paired(a, b);
     /* Words 1, 3, 5 ... 31 of a, then of b. */
     const __m512i odd_words = _mm512_set_epi16(
@@ -156,13 +164,14 @@ INLINE512 __m512i paired_as(__m512i a, __m512i b, int dtype)
     return _mm512_permutex2var_epi16(a, odd_words, b);
 }
 
-/* The three tiles of `inputs` <= 32 of `rows` <= 16 rows of x; 0 elsewhere. */
+/* The tiles, three or one, of `inputs` <= 32 of `rows` <= 16 rows of x; 0
+ * elsewhere. Of rounded numbers the first part is all there is. */
 INLINE512 void split_x(char *tiles_x, const float *x, int64_t x_stride, int64_t rows,
                        int64_t inputs, int dtype)
 {
     _Alignas(64) char parts[PARTS][TOKENS][64];
     const __mmask16 first = first_lanes(inputs), second = first_lanes(inputs - LANES);
-    if (rows > 1 && rows < TOKENS)
+    if (rows != 1 && rows < TOKENS)
         memset(parts, 0, sizeof parts);
     for (int64_t m = 0; m < rows; m++) {
         const float *row = x + m * x_stride;
@@ -170,13 +179,15 @@ INLINE512 void split_x(char *tiles_x, const float *x, int64_t x_stride, int64_t 
         __m512i b = _mm512_castps_si512(_mm512_maskz_loadu_ps(second, row + LANES));
 #pragma GCC unroll 3
         for (int part = 0; part < PARTS; part++) {
+            if (part >= X_TILES(dtype))
+                break;
             const __m512i a_part = upper_half(a), b_part = upper_half(b);
             _mm512_store_si512(parts[part][m], paired_as(a_part, b_part, dtype));
             a = rest_of(_mm512_castsi512_ps(a), a_part);
             b = rest_of(_mm512_castsi512_ps(b), b_part);
         }
     }
-    for (int part = 0; part < PARTS; part++) {
+    for (int part = 0; part < X_TILES(dtype); part++) {
         char *tile = tiles_x + part * TILE_BYTES;
         if (rows > 1) {
             transpose_16x16(tile, TILE_ROW_BYTES, parts[part][0]);

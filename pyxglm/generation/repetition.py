@@ -9,7 +9,7 @@ import numpy as np
 
 from pyxglm import decoder
 from pyxglm.cache import KVCache
-from pyxglm.dtypes import Array
+from pyxglm.dtypes import COMPUTE, Array
 from pyxglm.modeling import XGLMModel
 from pyxglm.ops import recording
 from pyxglm.parameters import EMBEDDING
@@ -43,7 +43,7 @@ class Repetition:
             table_PD = model._positions.up_to(int(positions_B1.max()))
             hidden_B1D = decoder.embed(
                 inputs["input_ids"], positions_B1, model._parameters[EMBEDDING], table_PD,
-                model.config, model._ops, np.dtype(model.compute),
+                model.config, model._ops, COMPUTE[model.compute],
             )  # fmt: skip
             hidden_B1D = self._program.repeat(hidden_B1D)
             cache.commit(1)

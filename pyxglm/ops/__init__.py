@@ -11,8 +11,13 @@ from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
 
+from pyxglm.dtypes import COMPUTE
+
 #: Backends by name, best first; each names the module that holds its operations.
 BACKENDS = {"c": "pyxglm.ops.native", "numpy": "pyxglm.ops.reference"}
+
+#: The same for ``compute="bfloat16"``: products of rounded numbers.
+_COARSE = {"c": "pyxglm.ops.native_coarse", "numpy": "pyxglm.ops.coarse"}
 
 
 def available_backends() -> tuple[str, ...]:
@@ -33,8 +38,8 @@ def backend_name(name: str | None = None, compute: str = "float32") -> str:
         A name from `available_backends`; None means the default: what the
         environment variable ``PYXGLM_BACKEND`` says, else the first available.
     compute
-        Dtype of the arithmetic. Only ``"numpy"`` computes in float64, so that
-        is the default for it, whatever the variable says.
+        One of `pyxglm.dtypes.COMPUTE`. Only ``"numpy"`` computes in float64,
+        so that is the default for it, whatever the variable says.
 
     Raises
     ------
@@ -47,16 +52,20 @@ def backend_name(name: str | None = None, compute: str = "float32") -> str:
     if wanted is not None and wanted not in choices:
         source = "PYXGLM_BACKEND" if name is None else "backend"
         raise ValueError(f"{source} is {wanted!r}, expected one of: {', '.join(choices)}")
-    if compute != "float32":
+    if compute not in COMPUTE:
+        raise ValueError(f"compute is {compute!r}, expected one of: {', '.join(COMPUTE)}")
+    if compute == "float64":
         if name == "c":
-            raise ValueError(f"compute is {compute!r}, expected 'float32' for backend 'c'")
+            raise ValueError(
+                f"compute is {compute!r}, expected 'float32' or 'bfloat16' for backend 'c'"
+            )
         return "numpy"
     return wanted or choices[0]
 
 
-def backend_module(name: str) -> ModuleType:
-    """Return the operations of a backend that `backend_name` has named."""
-    return import_module(BACKENDS[name])
+def backend_module(name: str, compute: str = "float32") -> ModuleType:
+    """Return the operations of a backend that `backend_name` has named for a `compute`."""
+    return import_module((_COARSE if compute == "bfloat16" else BACKENDS)[name])
 
 
 def recording(name: str) -> ModuleType | None:

@@ -8,10 +8,15 @@ operations belong to `ops.reference`, where the others are.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 import numpy as np
 
 from pyxglm.dtypes import Array
 from pyxglm.ops.stored import widened_blocks
+
+#: Some rows of the head: which, and they themselves, to compute with.
+Block = tuple[slice, Array]
 
 #: Positions whose logits exist at a time when the best are looked for.
 _POSITIONS = 32
@@ -41,12 +46,19 @@ def head_top(hidden_ND: Array, head_VD: Array, k: int) -> tuple[Array, Array]:
     >>> values_NK, ids_NK
     (array([[2., 1.]]), array([[0, 1]]))
     """
+    return top_of(hidden_ND, len(head_VD), k, lambda: widened_blocks(head_VD, hidden_ND.dtype))
+
+
+def top_of(
+    hidden_ND: Array, V: int, k: int, blocks: Callable[[], Iterable[Block]]
+) -> tuple[Array, Array]:
+    """Do what `head_top` does, with a head that comes by blocks of its V rows."""
     N, dtype = len(hidden_ND), hidden_ND.dtype
     values_NK, ids_NK = np.empty((N, k), dtype), np.empty((N, k), np.int64)
     for start in range(0, N, _POSITIONS):
         some = slice(start, min(start + _POSITIONS, N))
-        logits = np.empty((some.stop - start, len(head_VD)), dtype)
-        for block, rows in widened_blocks(head_VD, dtype):
+        logits = np.empty((some.stop - start, V), dtype)
+        for block, rows in blocks():
             logits[:, block] = hidden_ND[some] @ rows.T
         broken = np.isnan(logits)
         order = np.lexsort((-np.where(broken, 0, logits), ~broken))  # stable: lower ids first
@@ -77,11 +89,19 @@ def head_log_probs(hidden_ND: Array, head_VD: Array, targets_N: Array) -> tuple[
     >>> np.exp(log_probs_N), np.exp(log_sums_N)
     (array([0.25]), array([4.]))
     """
+    blocks = widened_blocks(head_VD, hidden_ND.dtype, _TOKENS)
+    return log_probs_of(hidden_ND, len(head_VD), targets_N, blocks)
+
+
+def log_probs_of(
+    hidden_ND: Array, V: int, targets_N: Array, blocks: Iterable[Block]
+) -> tuple[Array, Array]:
+    """Do what `head_log_probs` does, with a head that comes by blocks of its V rows."""
     N, dtype = len(hidden_ND), hidden_ND.dtype
-    check_targets(targets_N, N, len(head_VD))
+    check_targets(targets_N, N, V)
     chosen_N = np.zeros(N, dtype)
     largest, sums = [], []
-    for block, rows in widened_blocks(head_VD, dtype, _TOKENS):
+    for block, rows in blocks:
         logits = hidden_ND @ rows.T
         here_N = np.flatnonzero((targets_N >= block.start) & (targets_N < block.stop))
         chosen_N[here_N] = logits[here_N, targets_N[here_N] - block.start]

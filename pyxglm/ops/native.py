@@ -25,6 +25,7 @@ from pyxglm.ops.native_buffers import empty
 from pyxglm.ops.native_cache import cache_append
 from pyxglm.ops.native_head import head_log_probs, head_top
 from pyxglm.ops.native_library import IN_USE, Call, check, ffi, lib, witness
+from pyxglm.ops.native_linear import KERNELS, linear, rows
 from pyxglm.ops.reference import (
     IGNORE_INDEX,
     LAYER_NORM_EPS,
@@ -66,7 +67,6 @@ __all__ = [
 
 _EMBED = ffi.typeof("pyxglm_embed_args *")
 _LAYER_NORM = ffi.typeof("pyxglm_layer_norm_args *")
-_LINEAR = ffi.typeof("pyxglm_linear_args *")
 _MAP = ffi.typeof("pyxglm_map_args *")
 _MULTIPLY = ffi.typeof("pyxglm_multiply_args *")
 
@@ -161,7 +161,7 @@ def layer_norm(x_BTD: Array, weight_D: Array, bias_D: Array) -> Array:
     y_BTD = empty(x_BTD.shape)
     weight, bias = vector(weight_D), vector(bias_D)
     args = ffi.new(_LAYER_NORM, (
-        floats(y_BTD), floats(x_BTD), weight.pointer, bias.pointer, _rows(x_BTD), D,
+        floats(y_BTD), floats(x_BTD), weight.pointer, bias.pointer, rows(x_BTD), D,
     ))  # fmt: skip
     check(lib.pyxglm_run_layer_norm(args, IN_USE))
     if witness.calls is not None:
@@ -169,64 +169,6 @@ def layer_norm(x_BTD: Array, weight_D: Array, bias_D: Array) -> Array:
         held = (weight, bias)
         witness.calls.append(Call("layer_norm", args, 0, (x_BTD,), y_BTD, held, lasting))
     return y_BTD
-
-
-def linear(
-    x_BTI: Array,
-    weight_OI: Array,
-    bias_O: Array | None = None,
-    *,
-    activation: str | None = None,
-    residual_BTO: Array | None = None,
-) -> Array:
-    """Map vectors of width I to width O; see `reference.linear`.
-
-    An activation that has no kernel is the reference's own, applied to the
-    kernel's result.
-
-    Raises
-    ------
-    TypeError
-        If `x_BTI` or `residual_BTO` is not float32.
-    ValueError
-        If the shapes do not fit.
-    """
-    x_BTI = activations("linear", "x_BTI", x_BTI)
-    if weight_OI.ndim != 2 or x_BTI.ndim == 0 or weight_OI.shape[1] != x_BTI.shape[-1]:
-        raise ValueError(
-            f"linear: weight_OI has shape {weight_OI.shape} and x_BTI {x_BTI.shape}, "
-            "expected the same last size in both, and a matrix"
-        )
-    N, K = weight_OI.shape
-    shape = (*x_BTI.shape[:-1], N)
-    fused = _KERNELS.get(activation)
-    residual = None
-    if residual_BTO is not None:
-        residual = activations("linear", "residual_BTO", residual_BTO)
-        if residual.shape != shape:
-            raise ValueError(f"linear: residual_BTO has shape {residual.shape}, expected {shape}")
-    y_BTO = empty(shape)
-    weight = matrix(weight_OI)
-    bias, bias_pointer = None, ffi.NULL
-    if bias_O is not None:
-        if bias_O.shape != (N,):
-            raise ValueError(f"linear: bias_O has shape {bias_O.shape}, expected {(N,)}")
-        bias = vector(bias_O)
-        bias_pointer = bias.pointer
-    args = ffi.new(_LINEAR, (
-        floats(y_BTO), floats(x_BTI), weight.pointer, bias_pointer,
-        floats(None if fused is None else residual), fused or 0, _rows(x_BTI), N, K, N,
-    ))  # fmt: skip
-    check(lib.pyxglm_run_linear(args, weight.code, IN_USE))
-    if witness.calls is not None:
-        lasting = fused is not None and weight.lasting and (bias is None or bias.lasting)
-        inputs = (x_BTI,) if residual is None else (x_BTI, residual)
-        held = (weight_OI, weight, bias)
-        witness.calls.append(Call("linear", args, weight.code, inputs, y_BTO, held, lasting))
-    if fused is not None:
-        return y_BTO
-    y_BTO = reference.ACTIVATIONS[activation or "linear"](y_BTO)
-    return y_BTO if residual is None else y_BTO + residual
 
 
 def multiply(x: Array, factor: float) -> Array:
@@ -246,22 +188,14 @@ def multiply(x: Array, factor: float) -> Array:
     return y
 
 
-def _rows(x: Array) -> int:
-    """Return how many vectors there are, even if they are of width 0."""
-    rows = 1
-    for size in x.shape[:-1]:
-        rows *= size
-    return rows
-
-
 # ---------------------------------------------------------------------------- maps
 
 
 def _map(op: str, call: Callable[..., int], x: Array, width: int, *numbers: int) -> Array:
     x = activations(op, "x", x)
     y = empty(x.shape)
-    rows = x.size if width == 1 else _rows(x)
-    check(call(ffi.new(_MAP, (floats(y), floats(x), rows, width)), *numbers, IN_USE))
+    count = x.size if width == 1 else rows(x)
+    check(call(ffi.new(_MAP, (floats(y), floats(x), count, width)), *numbers, IN_USE))
     return y
 
 
@@ -295,21 +229,6 @@ def silu(x: Array) -> Array:
     return _map("silu", lib.pyxglm_run_activation, x, 1, lib.PYXGLM_SILU)
 
 
-#: Activations that `linear` fuses, by the names of configurations.
-_KERNELS: dict[str | None, int] = {
-    None: lib.PYXGLM_LINEAR,
-    "linear": lib.PYXGLM_LINEAR,
-    "gelu": lib.PYXGLM_GELU,
-    "gelu_python": lib.PYXGLM_GELU,
-    "gelu_accurate": lib.PYXGLM_GELU_TANH,
-    "gelu_fast": lib.PYXGLM_GELU_TANH,
-    "gelu_new": lib.PYXGLM_GELU_TANH,
-    "gelu_pytorch_tanh": lib.PYXGLM_GELU_TANH,
-    "relu": lib.PYXGLM_RELU,
-    "silu": lib.PYXGLM_SILU,
-    "swish": lib.PYXGLM_SILU,
-}
-
 _MAPS = {
     lib.PYXGLM_GELU: gelu,
     lib.PYXGLM_GELU_TANH: gelu_tanh,
@@ -319,6 +238,6 @@ _MAPS = {
 
 #: The reference's table, on kernels where there are some.
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
-    name: _MAPS.get(_KERNELS.get(name, lib.PYXGLM_LINEAR), function)
+    name: _MAPS.get(KERNELS.get(name, lib.PYXGLM_LINEAR), function)
     for name, function in reference.ACTIVATIONS.items()
 }

@@ -6,6 +6,7 @@ there. Logits have the bits that `linear` gives them on this backend.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -29,17 +30,7 @@ def head_top(hidden_ND: Array, head_VD: Array, k: int) -> tuple[Array, Array]:
     ValueError
         If the shapes do not fit, or there are no k tokens.
     """
-    hidden_ND, head = _checked("head_top", hidden_ND, head_VD)
-    (N, D), V = hidden_ND.shape, len(head_VD)
-    if not 0 <= k <= V:
-        raise ValueError(f"head_top: k is {k}, expected 0 to {V}, the number of tokens")
-    values_NK, ids_NK = empty((N, k)), np.empty((N, k), np.int64)
-    args = ffi.new(_HEAD, (
-        floats(hidden_ND), head.pointer, _integers(ids_NK), floats(values_NK),
-        ffi.NULL, ffi.NULL, ffi.NULL, k, N, V, D,
-    ))  # fmt: skip
-    check(lib.pyxglm_run_head(args, head.code, IN_USE))
-    return values_NK, ids_NK
+    return _top("head_top", lib.pyxglm_run_head, hidden_ND, head_VD, k)
 
 
 def head_log_probs(hidden_ND: Array, head_VD: Array, targets_N: Array) -> tuple[Array, Array]:
@@ -54,7 +45,42 @@ def head_log_probs(hidden_ND: Array, head_VD: Array, targets_N: Array) -> tuple[
     IndexError
         If a target is not an id.
     """
-    hidden_ND, head = _checked("head_log_probs", hidden_ND, head_VD)
+    return _log_probs("head_log_probs", lib.pyxglm_run_head, hidden_ND, head_VD, targets_N)
+
+
+def head_top_coarse(hidden_ND: Array, head_VD: Array, k: int) -> tuple[Array, Array]:
+    """Find the k best tokens by logits of rounded numbers; see `coarse.head_top`."""
+    return _top("head_top_coarse", lib.pyxglm_run_head_coarse, hidden_ND, head_VD, k)
+
+
+def head_log_probs_coarse(
+    hidden_ND: Array, head_VD: Array, targets_N: Array
+) -> tuple[Array, Array]:
+    """Find log-probabilities by logits of rounded numbers; see `coarse.head_log_probs`."""
+    run = lib.pyxglm_run_head_coarse
+    return _log_probs("head_log_probs_coarse", run, hidden_ND, head_VD, targets_N)
+
+
+def _top(
+    op: str, run: Callable[..., int], hidden_ND: Array, head_VD: Array, k: int
+) -> tuple[Array, Array]:
+    hidden_ND, head = _checked(op, hidden_ND, head_VD)
+    (N, D), V = hidden_ND.shape, len(head_VD)
+    if not 0 <= k <= V:
+        raise ValueError(f"{op}: k is {k}, expected 0 to {V}, the number of tokens")
+    values_NK, ids_NK = empty((N, k)), np.empty((N, k), np.int64)
+    args = ffi.new(_HEAD, (
+        floats(hidden_ND), head.pointer, _integers(ids_NK), floats(values_NK),
+        ffi.NULL, ffi.NULL, ffi.NULL, k, N, V, D,
+    ))  # fmt: skip
+    check(run(args, head.code, IN_USE))
+    return values_NK, ids_NK
+
+
+def _log_probs(
+    op: str, run: Callable[..., int], hidden_ND: Array, head_VD: Array, targets_N: Array
+) -> tuple[Array, Array]:
+    hidden_ND, head = _checked(op, hidden_ND, head_VD)
     (N, D), V = hidden_ND.shape, len(head_VD)
     # A copy, so that no other thread can change a target after it has been checked.
     targets_N = np.array(targets_N, np.int64, order="C")
@@ -64,7 +90,7 @@ def head_log_probs(hidden_ND: Array, head_VD: Array, targets_N: Array) -> tuple[
         floats(hidden_ND), head.pointer, ffi.NULL, ffi.NULL,
         _integers(targets_N), floats(logits_N), floats(log_sums_N), 0, N, V, D,
     ))  # fmt: skip
-    check(lib.pyxglm_run_head(args, head.code, IN_USE))
+    check(run(args, head.code, IN_USE))
     return logits_N - log_sums_N, log_sums_N
 
 

@@ -26,6 +26,7 @@ from pyxglm.ops.native_library import IN_USE, Call, check, ffi, lib, witness
 _KINDS = {
     "layer_norm": lib.PYXGLM_STEP_LAYER_NORM,
     "linear": lib.PYXGLM_STEP_LINEAR,
+    "linear_coarse": lib.PYXGLM_STEP_LINEAR_COARSE,
     "multiply": lib.PYXGLM_STEP_MULTIPLY,
     "cache_append": lib.PYXGLM_STEP_CACHE_APPEND,
     "attention": lib.PYXGLM_STEP_ATTENTION,

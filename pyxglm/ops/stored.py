@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pyxglm.dtypes import Array, bfloat16
+from pyxglm.dtypes import Array, bfloat16, convert
 
 #: Bytes of a weight that are widened at a time: few enough to stay in the cache.
 _BLOCK_BYTES = 1 << 20
@@ -43,3 +43,23 @@ def widened_blocks(
     for start in range(0, count, step):
         block = slice(start, min(start + step, count))
         yield block, widen(weight_OI[block], dtype)
+
+
+def round_to_bfloat16(x: Array) -> Array:
+    """Round numbers to the nearest bfloat16, ties to even: 8 significant bits of 24.
+
+    The result has x's dtype, and the values that bfloat16 has.
+
+    >>> round_to_bfloat16(np.float32([1.0, 1.003, 1.00390625, 3.14159]))
+    array([1.      , 1.      , 1.      , 3.140625], dtype=float32)
+    """
+    return widen(convert(x, bfloat16), x.dtype)
+
+
+def rounded_blocks(
+    weight_OI: Array, dtype: Any, rows: int | None = None
+) -> Iterator[tuple[slice, Array]]:
+    """Yield a matrix by blocks of rows, as `widened_blocks` does, rounded to bfloat16."""
+    few = max(1, _BLOCK_BYTES // max(1, weight_OI.shape[1] * weight_OI.itemsize))
+    for block, rows_OI in widened_blocks(weight_OI, dtype, rows or few):
+        yield block, round_to_bfloat16(rows_OI)

@@ -1,0 +1,139 @@
+/* `linear` as a whole operation, exact and coarse: see run.c for the others. */
+#include "grain.h"
+
+#if PYXGLM_X86
+#include "x86/x86.h"
+#endif
+
+#define MAX_ROWS 512             /* of x that are rounded, or made tiles of, at a time */
+#define PACKED_BLOCK 16          /* and how many make a tile */
+#define MAX_WEIGHT_BYTES 1048576 /* of a piece, so that the last is soon done */
+
+/* === What kernels want of x =============================================== */
+
+/* Coarse kernels want x rounded, tiles want it split and transposed. That is
+ * done once, by all threads. */
+typedef struct prepare_job {
+    const pyxglm_linear_args *a;
+    void *to;
+    int dtype;
+} prepare_job;
+
+static void round_elements(void *context, int64_t begin, int64_t end)
+{
+    const prepare_job *job = context;
+    float *rounded = job->to;
+    for (int64_t i = begin; i < end; i++)
+        rounded[i] = pyxglm_round_bf16(job->a->x[i]);
+}
+
+#if PYXGLM_X86
+static void pack_blocks(void *context, int64_t begin, int64_t end)
+{
+    const prepare_job *job = context;
+    pyxglm_linear_amx_pack(job->to, job->a, job->dtype, begin, end);
+}
+
+static int on_tiles(pyxglm_linear_fn *kernel)
+{
+    return kernel == pyxglm_linear_f16_amx || kernel == pyxglm_linear_bf16_amx ||
+           kernel == pyxglm_linear_coarse_f32_amx || kernel == pyxglm_linear_coarse_f16_amx ||
+           kernel == pyxglm_linear_coarse_bf16_amx;
+}
+#endif
+
+pyxglm_linear_fn *pyxglm_linear_kernel(const pyxglm_kernels *table, int dtype, int coarse)
+{
+    return coarse ? table->linear_coarse[dtype] : table->linear[dtype];
+}
+
+int pyxglm_linear_prepare(pyxglm_linear_args *a, pyxglm_linear_fn *kernel, int dtype, int coarse)
+{
+    prepare_job job = {.a = a, .dtype = coarse ? dtype | PYXGLM_ROUNDED : dtype};
+    a->packed = NULL;
+    if (coarse) {
+        const int64_t count = a->M * a->K;
+        job.to = pyxglm_scratch(PYXGLM_SCRATCH_ROUNDED, (size_t)count * sizeof *a->x);
+        if (!job.to)
+            return PYXGLM_NO_MEMORY;
+        pyxglm_parallel(round_elements, &job, count, grain_of(count, 1, MIN_ELEMENTS));
+        a->rounded = job.to;
+    }
+#if PYXGLM_X86
+    if (on_tiles(kernel)) { /* without memory each range does it for itself: the same bits */
+        const int64_t blocks = ceil_div(a->M, PACKED_BLOCK);
+        const int64_t bytes = pyxglm_linear_amx_pack_bytes(a, job.dtype);
+        job.to = pyxglm_scratch(PYXGLM_SCRATCH_PACKED, (size_t)bytes);
+        if (job.to) {
+            pyxglm_parallel(pack_blocks, &job, blocks,
+                            grain_of(blocks, PACKED_BLOCK * a->K, MIN_ELEMENTS));
+            a->packed = job.to;
+        }
+    }
+#else
+    (void)kernel;
+#endif
+    return PYXGLM_OK;
+}
+
+int pyxglm_linear_prepares(pyxglm_linear_fn *kernel, int coarse)
+{
+#if PYXGLM_X86
+    return coarse || on_tiles(kernel);
+#else
+    (void)kernel;
+    return coarse;
+#endif
+}
+
+/* === The product ========================================================== */
+
+typedef struct linear_job {
+    pyxglm_linear_fn *kernel;
+    const pyxglm_linear_args *a;
+} linear_job;
+
+static void linear_outputs(void *context, int64_t begin, int64_t end)
+{
+    const linear_job *job = context;
+    job->kernel(job->a, begin, end);
+}
+
+static int run(const pyxglm_linear_args *a, int dtype, int level, int coarse)
+{
+    const pyxglm_kernels *table = pyxglm_table(level);
+    if (!table)
+        return PYXGLM_NO_LEVEL;
+    pyxglm_linear_fn *const kernel = pyxglm_linear_kernel(table, dtype, coarse);
+    const int64_t row_bytes = max_i64(1, a->K * pyxglm_itemsize(dtype));
+    int64_t grain = grain_of(a->N, a->M * a->K, MIN_PRODUCTS);
+    grain = min_i64(grain, max_i64(1, MAX_WEIGHT_BYTES / row_bytes));
+    grain = ceil_div(grain, PYXGLM_LINEAR_TILE) * PYXGLM_LINEAR_TILE;
+    /* What is prepared of x stays small: a slab of rows at a time, and every
+     * slab reads the weights again. Without rows there is nothing to write. */
+    const int64_t slab = pyxglm_linear_prepares(kernel, coarse) ? MAX_ROWS : a->M;
+    for (int64_t m = 0; m < a->M; m += slab) {
+        pyxglm_linear_args part = *a;
+        part.M = min_i64(slab, a->M - m);
+        part.x += m * a->K;
+        part.y += m * a->y_stride;
+        if (a->residual)
+            part.residual += m * a->y_stride;
+        const int status = pyxglm_linear_prepare(&part, kernel, dtype, coarse);
+        if (status != PYXGLM_OK)
+            return status;
+        linear_job job = {kernel, &part};
+        pyxglm_parallel(linear_outputs, &job, a->N, grain);
+    }
+    return PYXGLM_OK;
+}
+
+int pyxglm_run_linear(const pyxglm_linear_args *a, int dtype, int level)
+{
+    return run(a, dtype, level, 0);
+}
+
+int pyxglm_run_linear_coarse(const pyxglm_linear_args *a, int dtype, int level)
+{
+    return run(a, dtype, level, 1);
+}
