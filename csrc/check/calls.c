@@ -49,6 +49,16 @@ static float *output(call *made, const char *name)
     return memory;
 }
 
+int is_linear(const char *op)
+{
+    return !strcmp(op, "linear") || !strcmp(op, "linear_coarse");
+}
+
+static int is_head(const char *op)
+{
+    return !strcmp(op, "head") || !strcmp(op, "head_coarse");
+}
+
 static int activation_of(const char *op)
 {
     static const char *const names[PYXGLM_ACTIVATIONS] = {
@@ -95,6 +105,7 @@ static void fill_linear(call *made)
     pyxglm_linear_args *a = &made->args.linear;
     a->y = output(made, "y");
     a->x = input(made, "x");
+    a->rounded = input(made, "rounded"); /* of the coarse product */
     a->w = input(made, "w");
     a->bias = input(made, "bias");
     a->residual = input(made, "residual");
@@ -150,11 +161,11 @@ call call_new(const case_file *file)
     made.activation = activation_of(made.op);
     if (!strcmp(made.op, "attention")) {
         fill_attention(&made);
-    } else if (!strcmp(made.op, "linear")) {
+    } else if (is_linear(made.op)) {
         fill_linear(&made);
     } else if (!strcmp(made.op, "cache_append")) {
         fill_cache_append(&made);
-    } else if (!strcmp(made.op, "head")) {
+    } else if (is_head(made.op)) {
         fill_head(&made);
     } else if (!strcmp(made.op, "embed")) {
         pyxglm_embed_args *a = &made.args.embed;
@@ -214,11 +225,11 @@ int64_t call_tasks(const call *made)
 {
     if (!strcmp(made->op, "attention"))
         return pyxglm_attention_tasks(&made->args.attention);
-    if (!strcmp(made->op, "linear"))
+    if (is_linear(made->op))
         return made->args.linear.N;
     if (!strcmp(made->op, "cache_append"))
         return made->args.cache_append.B * made->args.cache_append.H * made->args.cache_append.T;
-    if (!strcmp(made->op, "head"))
+    if (is_head(made->op))
         return 1;
     if (!strcmp(made->op, "embed"))
         return made->args.embed.rows;
@@ -246,10 +257,14 @@ void call_kernel(call *made, int level, int64_t begin, int64_t end)
         call_attention(made->file, &made->args.attention, level, begin, end);
     else if (!strcmp(made->op, "linear"))
         table->linear[made->dtype](&made->args.linear, begin, end);
+    else if (!strcmp(made->op, "linear_coarse"))
+        table->linear_coarse[made->dtype](&made->args.linear, begin, end);
     else if (!strcmp(made->op, "cache_append"))
         table->cache_append(&made->args.cache_append, begin, end);
     else if (!strcmp(made->op, "head"))
         pyxglm_run_head(&made->args.head, made->dtype, level);
+    else if (!strcmp(made->op, "head_coarse"))
+        pyxglm_run_head_coarse(&made->args.head, made->dtype, level);
     else if (!strcmp(made->op, "embed"))
         table->embed[made->dtype](&made->args.embed, begin, end);
     else if (!strcmp(made->op, "layer_norm"))
@@ -268,10 +283,14 @@ int call_run(call *made, int level)
         return pyxglm_run_attention(&made->args.attention, level);
     if (!strcmp(made->op, "linear"))
         return pyxglm_run_linear(&made->args.linear, made->dtype, level);
+    if (!strcmp(made->op, "linear_coarse"))
+        return pyxglm_run_linear_coarse(&made->args.linear, made->dtype, level);
     if (!strcmp(made->op, "cache_append"))
         return pyxglm_run_cache_append(&made->args.cache_append, level);
     if (!strcmp(made->op, "head"))
         return pyxglm_run_head(&made->args.head, made->dtype, level);
+    if (!strcmp(made->op, "head_coarse"))
+        return pyxglm_run_head_coarse(&made->args.head, made->dtype, level);
     if (!strcmp(made->op, "embed"))
         return pyxglm_run_embed(&made->args.embed, case_number(made->file, "V"),
                                 case_number(made->file, "P"), made->dtype, level);

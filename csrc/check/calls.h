@@ -41,6 +41,9 @@ int64_t call_tasks(const call *made);
 void call_kernel(call *made, int level, int64_t begin, int64_t end);
 int call_run(call *made, int level);
 
+/* Whether an operation is a product, exact or coarse. */
+int is_linear(const char *op);
+
 /* Attention in scratch memory of exactly the size it asks for. */
 void call_attention(const case_file *file, const pyxglm_attention_args *a, int level,
                     int64_t begin, int64_t end);

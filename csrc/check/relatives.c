@@ -20,7 +20,8 @@ static void *array(const call *whole, int64_t count, size_t size)
 static int rows_agree(const call *whole, int level, int64_t first, int64_t rows)
 {
     pyxglm_linear_args a = whole->args.linear;
-    const float *x = a.x, *residual = a.residual, *y = a.y;
+    const int coarse = a.rounded != NULL;
+    const float *x = coarse ? a.rounded : a.x, *residual = a.residual, *y = a.y;
     const int64_t M = a.M, N = a.N, K = a.K, y_stride = a.y_stride;
     float *own_x = array(whole, rows * K, sizeof *x);
     float *own_residual = array(whole, rows * N, sizeof *x);
@@ -31,12 +32,14 @@ static int rows_agree(const call *whole, int level, int64_t first, int64_t rows)
         if (residual)
             memcpy(own_residual + i * N, residual + m * y_stride, (size_t)N * sizeof *x);
     }
-    a.x = own_x;
+    a.x = coarse ? NULL : own_x; /* kernels read one of them */
+    a.rounded = coarse ? own_x : NULL;
     a.residual = residual ? own_residual : NULL;
     a.y = own_y;
     a.M = rows;
     a.y_stride = N;
-    pyxglm_table(level)->linear[whole->dtype](&a, 0, N);
+    const pyxglm_kernels *table = pyxglm_table(level);
+    (coarse ? table->linear_coarse : table->linear)[whole->dtype](&a, 0, N);
     int agree = 1;
     for (int64_t i = 0; i < rows; i++)
         agree &= same_numbers(own_y + i * N, y + (first + i) % M * y_stride, N);
@@ -92,7 +95,7 @@ static int outputs_alone_agree(const call *whole, int level)
 
 const char *relatives_differ(const call *whole, int level)
 {
-    if (!strcmp(whole->op, "linear") && whole->args.linear.M > 0) {
+    if (is_linear(whole->op) && whole->args.linear.M > 0) {
         const int64_t M = whole->args.linear.M;
         for (int64_t m = 0; m < M; m += 1 + M / 4)
             if (!rows_agree(whole, level, m, 1))

@@ -8,6 +8,8 @@
     address    address and undefined-behaviour sanitizers: the first wrong byte
     thread     thread sanitizer: the worker pool, and several callers at once
     amx        `address` again, with tiles emulated where the CPU has none
+    avx512     `address` again, without pairs of bfloat16 where the CPU has them:
+               what the coarse product is on older CPUs
     python     the extension with the address sanitizer, under `pyxglm check`
     python-amx the extension with tiles emulated, under `pyxglm check --isa amx`
     aarch64, aarch64-clang, aarch64-address
@@ -48,6 +50,7 @@ WAYS: dict[str, tuple[str, list[str], str | None, list[str]]] = {
     "address": (CC, ADDRESS, None, []),
     "thread": (CC, ["-O1", "-g", "-fsanitize=thread"], None, []),
     "amx": (CC, [*ADDRESS, *EMULATE_AMX], None, []),
+    "avx512": (CC, [*ADDRESS, "-DPYXGLM_WITHOUT_BF16_PAIRS"], None, []),
     "python": (CC, ADDRESS, None, []),
     "python-amx": (CC, EMULATE_AMX, None, []),
     "aarch64": (f"{CROSS}-gcc", [], "aarch64", QEMU),

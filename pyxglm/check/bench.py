@@ -16,14 +16,14 @@ import numpy as np
 
 from pyxglm.check import native, report
 from pyxglm.check.cases import ACTIVATIONS, OPS, Case
-from pyxglm.check.head_cases import HEAD
+from pyxglm.check.head_cases import HEADS
 from pyxglm.check.inputs import numbers
 from pyxglm.check.limits import Limits
 from pyxglm.check.plan import Variant
 from pyxglm.check.problems import Problem, problem
 from pyxglm.cli.terminal import Output
 from pyxglm.dtypes import Array
-from pyxglm.ops import reference
+from pyxglm.ops import coarse, reference
 
 #: Seconds for a comparison, and turns at least.
 _SECONDS, _TURNS = 1.2, 3
@@ -90,7 +90,7 @@ def loads(op: str, dtype: str) -> Iterator[Load]:
         yield Load(f"{R} x {D}", case(x=drawn((R, D))), R * D * 8, 0)
     elif op in ACTIVATIONS:
         yield Load(f"{R * D}", case(x=drawn((R * D,))), R * D * 8, 0)
-    elif op == "linear":
+    elif op in ("linear", "linear_coarse"):
         copies = max(1, _STREAMED // (F * D * stored))
         for M, used in ((R, 1), (1, copies)):
             given = case(
@@ -99,7 +99,7 @@ def loads(op: str, dtype: str) -> Iterator[Load]:
             )  # fmt: skip
             moved = F * D * stored + 4 * (M * D + M * F)
             yield Load(f"{M} x {D} x {F}", given, moved, 2 * M * D * F, used)
-    elif op == HEAD:
+    elif op in HEADS:
         head_VD = drawn((_TOKENS, D), dtype)
         for name, M, top in (("best", 1, 1), ("best 50", 1, 50), ("log-sum-exp", 64, 0)):
             given = case(x=drawn((M, D)), w=head_VD, top=min(top, _TOKENS),
@@ -166,7 +166,7 @@ class HeadRunner:
         self._arrays = arrays  # kept alive
         self._whole = ffi.new("pyxglm_head_args *", {**pointers, **sizes, "M": M})
         self._nothing = ffi.new("pyxglm_head_args *", {**pointers, **sizes, "M": 0})
-        self._run, self._level = lib.pyxglm_run_head, variant.level
+        self._run, self._level = getattr(lib, f"pyxglm_run_{variant.op}"), variant.level
         self._stored = list(native.SUFFIXES).index(variant.dtype)
 
     def __call__(self, turn: int) -> None:
@@ -185,11 +185,12 @@ def _with_own_weights(given: Problem) -> dict[str, Array]:
 def reference_call(load: Load) -> Callable[[int], None]:
     """Return a call of the NumPy reference."""
     given, op = load.case.arguments, load.case.op
-    if op == HEAD and given["top"]:
-        return lambda turn: _nothing(reference.head_top(given["x"], given["w"], given["top"]))
-    if op == HEAD:
+    ops: Any = coarse if op == "head_coarse" else reference
+    if op in HEADS and given["top"]:
+        return lambda turn: _nothing(ops.head_top(given["x"], given["w"], given["top"]))
+    if op in HEADS:
         question = given["x"], given["w"], given["targets"]
-        return lambda turn: _nothing(reference.head_log_probs(*question))
+        return lambda turn: _nothing(ops.head_log_probs(*question))
     function = OPS[op].function
     if op == "cache_append":
         k_BHTK, v_BHTK, S = (given[name] for name in ("k_BHTK", "v_BHTK", "S"))
@@ -237,7 +238,7 @@ def timings(variants: list[Variant]) -> Iterator[Timing]:
     op, dtype = variants[0].op, variants[0].dtype
     for load in loads(op, dtype):
         calls: dict[str, Callable[[int], None]] = {"numpy": reference_call(load)}
-        kind = HeadRunner if op == HEAD else Runner
+        kind = HeadRunner if op in HEADS else Runner
         runners = {variant.isa: kind(variant, load) for variant in variants}
         calls |= runners
         calls |= {f"empty {isa}": runner.empty for isa, runner in runners.items()}

@@ -18,6 +18,7 @@ of Numerical Algorithms", ch. 3). With u = 2⁻²⁴, half the spacing of float3
     linear       slope (max(chain(K), tiles(K)) + 1) u (Σ|x w| + |b|) + the activation's bound
                  + u |y|; slope is the largest derivative of the activation, tiles(K) the
                  roundings of bf16 tiles and the product that they leave out
+    linear_coarse   the same, against the product of the rounded numbers
     attention    Σ |v| min(p (E + (2n + 8) u), 1), n visible keys; a weight's error is
                  E = exp(e) (1 + Σ p (exp(e) - 1)) - 1, or e + Σ p e if that is small, and
                  e = chain(K) u Σ|q k| + u d + 5u (n/16 + 1): a score, its distance to the
@@ -40,6 +41,7 @@ import numpy as np
 from pyxglm.check.cases import ACTIVATIONS, FUSED, Case
 from pyxglm.dtypes import Array
 from pyxglm.ops import reference
+from pyxglm.ops.stored import round_to_bfloat16, widen
 
 U = 2.0**-24
 TINY = 2.0**-126
@@ -72,6 +74,16 @@ def _settled(one: Truth) -> Truth:
 def chain(n: int) -> float:
     """Return the most roundings that a term of a sum of n products meets."""
     return n / 8 + 5
+
+
+def coarse_tiles(K: int) -> float:
+    """Return the most roundings that a term meets in tiles of rounded numbers.
+
+    As in `tiles`, with one product a step that leaves nothing out:
+
+    (min(K, 16) - 1) + 1 + (steps - 1) + K/128 + 1
+    """
+    return min(K, 16) + max(min(-(-K // 32), 4), 1) + K / 128
 
 
 def tiles(K: int) -> float:
@@ -172,8 +184,25 @@ def _activation(case: Case) -> dict[str, list[Truth]]:
 # --------------------------------------------------------------------- sums of products
 
 
-def _linear(case: Case) -> dict[str, list[Truth]]:
+def _linear_coarse(case: Case) -> dict[str, list[Truth]]:
+    """Bound the product of rounded numbers; pairs (VDPBF16PS) meet no more roundings than lanes.
+
+    There a term meets two for 32 inputs, its own and its neighbour's, and 5 in the tree.
+    """
     given = case.arguments
+    rounded = {name: round_to_bfloat16(widen(given[name], np.float32))
+               for name in ("x_BTI", "weight_OI")}  # fmt: skip
+    K = given["x_BTI"].shape[-1]
+    return _product({**given, **rounded}, max(chain(K), coarse_tiles(K)))
+
+
+def _linear(case: Case) -> dict[str, list[Truth]]:
+    K = case.arguments["x_BTI"].shape[-1]
+    return _product(case.arguments, max(chain(K), tiles(K)))
+
+
+def _product(given: dict[str, Any], roundings: float) -> dict[str, list[Truth]]:
+    """Bound a `linear` in whose sums a term meets so many roundings."""
     x_BTI, weight_OI = _wide(given["x_BTI"]), _wide(given["weight_OI"])
     bias_O = 0.0 if given["bias_O"] is None else np.abs(_wide(given["bias_O"]))
     residual_BTO = given["residual_BTO"]
@@ -189,8 +218,7 @@ def _linear(case: Case) -> dict[str, list[Truth]]:
     lost = np.abs(x_BTI).sum(axis=-1, keepdims=True) + np.abs(weight_OI).sum(axis=-1)
     lost += 5 * 34 / 32 * (K + 32) + 1
     # The parts of numbers are rounded: a product of two may be 1% larger than theirs.
-    roundings = max(chain(K), tiles(K)) + 1
-    bound = np.where(1.01 * size > MAX, np.inf, roundings * U * size + TINY * lost)
+    bound = np.where(1.01 * size > MAX, np.inf, (roundings + 1) * U * size + TINY * lost)
     if given["activation"] is not None:
         name = FUSED[given["activation"]]
         sums = reference.linear(x_BTI, given["weight_OI"], given["bias_O"])
@@ -287,6 +315,7 @@ _TRUTHS: dict[str, Callable[[Case], dict[str, list[Truth]]]] = {
     "log_softmax": _log_softmax,
     **dict.fromkeys(ACTIVATIONS, _activation),
     "linear": _linear,
+    "linear_coarse": _linear_coarse,
     "attention": _attention,
     "cache_append": _cache_append,
 }

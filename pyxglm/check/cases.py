@@ -15,7 +15,7 @@ import numpy as np
 
 from pyxglm.check.inputs import draw_sizes, letters, numbers, shape, some_hidden
 from pyxglm.dtypes import Array
-from pyxglm.ops import reference
+from pyxglm.ops import coarse, reference
 from pyxglm.ops.activations import gelu_tanh, silu
 
 #: Activations with kernels, by the names of the C library's enum.
@@ -208,6 +208,7 @@ OPS: dict[str, Op] = {
         name: Op(function, STORED[:1], _elements, "") for name, function in ACTIVATIONS.items()
     },
     "linear": Op(reference.linear, STORED, _linear, "BTIO"),
+    "linear_coarse": Op(coarse.linear, STORED, _linear, "BTIO"),
     "attention": Op(reference.attention, STORED[:1], _attention, "T"),
     "cache_append": Op(reference.cache_append, STORED[:1], _cache_append, "BT"),
 }  # fmt: skip

@@ -40,7 +40,7 @@ def write_cases(directory: str | Path, wanted: Filter, seed: int, count: int) ->
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
     written = 0
-    for op in (*OPS, head_cases.HEAD):
+    for op in (*OPS, *head_cases.HEADS):
         for dtype in OPS[op].dtypes if op in OPS else STORED:
             if wanted.wants(op, dtype, wanted.isa or ""):
                 for index, (given, known) in enumerate(_problems(op, dtype, seed, count)):
@@ -53,8 +53,8 @@ def write_cases(directory: str | Path, wanted: Filter, seed: int, count: int) ->
 def _problems(
     op: str, dtype: str, seed: int, count: int
 ) -> Iterator[tuple[Problem, dict[str, list[Truth]]]]:
-    if op == head_cases.HEAD:
-        for of_head, _ in head_cases.cases(dtype, seed, count):
+    if op in head_cases.HEADS:
+        for of_head, _ in head_cases.cases(op, dtype, seed, count):
             yield head_cases.laid_out(of_head)
         return
     for case, rng in cases(op, dtype, seed, count):

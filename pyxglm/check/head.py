@@ -22,10 +22,10 @@ from pyxglm.dtypes import Array
 Found = dict[str, Array]
 
 
-def check(dtype: str, level: int, seed: int, count: int) -> Outcome:
+def check(op: str, dtype: str, level: int, seed: int, count: int) -> Outcome:
     """Check the head of a level on `count` cases of every pattern."""
     outcome = Outcome()
-    for case, rng in cases(dtype, seed, count):
+    for case, rng in cases(op, dtype, seed, count):
         _verify(case, level, rng, outcome)
     return outcome
 
@@ -71,7 +71,7 @@ def _verify(case: HeadCase, level: int, rng: np.random.Generator, outcome: Outco
 def _logits(case: Case, level: int) -> Array:
     """Return the logits (M, V) that the level's `linear` computes."""
     given = problem(case)
-    kernel = native.NativeKernel("linear", case.dtype, level)
+    kernel = native.NativeKernel(case.op, case.dtype, level)
     logits = np.empty(given.outputs["y"].length, np.float32)
     kernel(given, given.inputs, {"y": logits}, 0, given.tasks or 0)
     return np.asarray(logits[given.outputs["y"].places[0][0]])
@@ -104,9 +104,10 @@ def _run(case: HeadCase, level: int, rng: np.random.Generator) -> tuple[Found, l
     for name, one in {**outputs, **guarded}.items():
         setattr(arguments, name, ffi.cast(fields[name].type, one.view.ctypes.data))
     stored = list(native.SUFFIXES).index(case.product.dtype)
-    code = lib.pyxglm_run_head(arguments, stored, level)
+    op = "head" if case.product.op == "linear" else "head_coarse"
+    code = getattr(lib, f"pyxglm_run_{op}")(arguments, stored, level)
     if code != lib.PYXGLM_OK:
-        raise RuntimeError(f"pyxglm_run_head returned {code}, expected 0")
+        raise RuntimeError(f"pyxglm_run_{op} returned {code}, expected 0")
     damage = [f"wrote outside {k}" for k, one in outputs.items() if not one.margins_are_whole()]
     damage += [
         f"changed its input {name}"

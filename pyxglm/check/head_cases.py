@@ -18,8 +18,9 @@ from pyxglm.check.problems import Output, Problem
 from pyxglm.dtypes import Array
 from pyxglm.ops import reference
 
-#: The name of the operation: no entry of the table, but made of several.
-HEAD = "head"
+#: The names of the operation, each with the product that it is made of: no entries of the
+#: table, but made of several.
+HEADS = {"head": "linear", "head_coarse": "linear_coarse"}
 
 #: Rows and vocabularies around the sizes of the library's blocks.
 _ROWS = (1, 2, 3, 9, 127, 129)
@@ -50,11 +51,13 @@ class HeadCase:
     def row(self, m: int) -> HeadCase:
         """Return the case of one row alone."""
         given = {**self.product.arguments, "x_BTI": self.x[None, m : m + 1]}
-        product = Case("linear", self.product.dtype, given, self.product.origin)
+        product = Case(self.product.op, self.product.dtype, given, self.product.origin)
         return HeadCase(product, self.top, self.targets_M[m : m + 1])
 
 
-def cases(dtype: str, seed: int, count: int) -> Iterator[tuple[HeadCase, np.random.Generator]]:
+def cases(
+    op: str, dtype: str, seed: int, count: int
+) -> Iterator[tuple[HeadCase, np.random.Generator]]:
     """Yield `count` cases of every pattern; with each, the generator to verify it with."""
     for index, pattern in enumerate(PATTERNS):
         for repeat in range(count):
@@ -68,7 +71,7 @@ def cases(dtype: str, seed: int, count: int) -> Iterator[tuple[HeadCase, np.rand
             }  # fmt: skip
             top = min(V, int(rng.choice([0, 1, 1, 2, 5, 40])))
             targets_M = rng.integers(-1, V, M)
-            product = Case("linear", dtype, given, f"{pattern} M={M} V={V} K={K} top={top}")
+            product = Case(HEADS[op], dtype, given, f"{pattern} M={M} V={V} K={K} top={top}")
             yield HeadCase(product, top, targets_M), rng
 
 
@@ -124,7 +127,8 @@ def laid_out(case: HeadCase) -> tuple[Problem, dict[str, list[Truth]]]:
         for name, one in results.items()
     }
     inputs = {"x": case.x.reshape(-1), "w": case.w.reshape(-1), "targets": case.targets_M}
-    named = Case(HEAD, case.product.dtype, {}, case.product.origin)
+    op = next(name for name, product in HEADS.items() if product == case.product.op)
+    named = Case(op, case.product.dtype, {}, case.product.origin)
     given = Problem(named, {"top": top, "M": M, "V": V, "K": K}, inputs, outputs, 1)
     return given, {name: [one] for name, one in results.items()}
 

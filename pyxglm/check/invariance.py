@@ -41,11 +41,14 @@ def relatives(case: Case, rng: np.random.Generator) -> Iterator[Relative]:
     if case.op == "cache_append":
         yield from _token_alone(case, rng)
         return
-    lead = 2 if case.op in ("embed", "layer_norm", "linear") else 1  # axes that count rows
+    lead = (
+        2 if case.op in ("embed", "layer_norm", "linear", "linear_coarse") else 1
+    )  # axes that count rows
     names = {
         "embed": ("ids_BT", "positions_BT"),
         "layer_norm": ("x_BTD",),
         "linear": ("x_BTI", "residual_BTO"),
+        "linear_coarse": ("x_BTI", "residual_BTO"),
     }.get(case.op, ("x",))
     by_row = {name: case.arguments[name] for name in names if case.arguments[name] is not None}
     count = int(np.prod(by_row[names[0]].shape[:lead]))

@@ -22,6 +22,7 @@ SUFFIXES = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
 
 #: The struct of each operation; maps share one.
 _STRUCTS = {name: name for name in ("embed", "layer_norm", "linear", "attention", "cache_append")}
+_STRUCTS["linear_coarse"] = "linear"
 
 
 def library() -> Any:
@@ -139,8 +140,9 @@ class NativeKernel:
         elif self.op == "embed":
             rows = [len(given.case.arguments[name]) for name in ("embed_VD", "table_PD")]
             code = self._lib.pyxglm_run_embed(arguments, *rows, self._stored, self.level)
-        elif self.op == "linear":
-            code = self._lib.pyxglm_run_linear(arguments, self._stored, self.level)
+        elif self.op in ("linear", "linear_coarse"):
+            call = getattr(self._lib, f"pyxglm_run_{self.op}")
+            code = call(arguments, self._stored, self.level)
         else:
             code = getattr(self._lib, f"pyxglm_run_{self.op}")(arguments, self.level)
         if code != self._lib.PYXGLM_OK:

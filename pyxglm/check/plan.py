@@ -11,7 +11,7 @@ import numpy as np
 
 from pyxglm.check import head, native
 from pyxglm.check.cases import OPS, STORED, Case, draw
-from pyxglm.check.head_cases import HEAD
+from pyxglm.check.head_cases import HEADS
 from pyxglm.check.inputs import PATTERNS
 from pyxglm.check.verify import Kernel, Outcome, verify
 
@@ -54,7 +54,7 @@ def variants(wanted: Filter) -> list[Variant]:
         If a pattern matches no name at all; the message lists the names.
     """
     levels = native.levels()
-    dtypes = {op: spec.dtypes for op, spec in OPS.items()} | {HEAD: STORED}
+    dtypes = {op: spec.dtypes for op, spec in OPS.items()} | dict.fromkeys(HEADS, STORED)
     names = {
         "op": list(dtypes),
         "isa": list(levels),
@@ -71,8 +71,8 @@ def variants(wanted: Filter) -> list[Variant]:
         for isa, level in levels.items()
         if level is not None
         and wanted.wants(op, dtype, isa)
-        # The head is made of kernels of other operations: it is another where `linear` is.
-        and native.has_variant("linear" if op == HEAD else op, dtype, level)
+        # The head is made of kernels of other operations: it is another where its product is.
+        and native.has_variant(HEADS.get(op, op), dtype, level)
     ]
 
 
@@ -111,8 +111,8 @@ def check_all(
     found = {}
     for variant in wanted:
         progress(variant)
-        if variant.op == HEAD:
-            found[variant] = head.check(variant.dtype, variant.level, seed, count)
+        if variant.op in HEADS:
+            found[variant] = head.check(variant.op, variant.dtype, variant.level, seed, count)
             continue
         kernel = native.NativeKernel(variant.op, variant.dtype, variant.level)
         found[variant] = check(kernel, variant.op, variant.dtype, seed, count)

@@ -16,6 +16,7 @@ import numpy as np
 
 from pyxglm.check.cases import ACTIVATIONS, FUSED, Case
 from pyxglm.dtypes import Array
+from pyxglm.ops.stored import round_to_bfloat16
 
 #: What has not been written, and what must not be read: a NaN of its own.
 CANARY = np.uint32(0x7FEA_DEAD).view(np.float32)
@@ -110,6 +111,8 @@ def _linear(case: Case, rng: np.random.Generator | None) -> Problem:
     places = (np.arange(M)[:, None] * stride + np.arange(N)).astype(np.int64)
     length = (M - 1) * stride + N if M else 0
     inputs = {"x": x_BTI.reshape(-1), "w": weight_OI.reshape(-1)}
+    if case.op == "linear_coarse":  # what kernels read; the entry point makes its own of x
+        inputs["rounded"] = round_to_bfloat16(inputs["x"])
     if given["bias_O"] is not None:
         inputs["bias"] = given["bias_O"]
     if given["residual_BTO"] is not None:
@@ -233,6 +236,7 @@ _LAYOUTS: dict[str, Callable[[Case, np.random.Generator | None], Problem]] = {
     "log_softmax": _map,
     **dict.fromkeys(ACTIVATIONS, _map),
     "linear": _linear,
+    "linear_coarse": _linear,
     "attention": _attention,
     "cache_append": _cache_append,
 }

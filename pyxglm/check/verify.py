@@ -33,7 +33,13 @@ from pyxglm.dtypes import Array
 THREADS = (1, 2, 3)
 
 #: Inputs that may be the output as well.
-_ALIASES = {"linear": "residual", "embed": "", "layer_norm": "", "attention": ""}
+_ALIASES = {
+    "linear": "residual",
+    "linear_coarse": "residual",
+    "embed": "",
+    "layer_norm": "",
+    "attention": "",
+}
 
 
 class Kernel(Protocol):
