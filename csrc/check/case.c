@@ -72,8 +72,8 @@ record case_find(const case_file *file, const char *kind, const char *name)
 const char *case_op(const case_file *file)
 {
     static const char *const ops[] = {"embed", "layer_norm", "softmax", "log_softmax", "gelu",
-                                      "gelu_tanh", "relu", "silu", "linear", "attention",
-                                      "cache_append", "head"};
+                                      "gelu_tanh", "relu", "silu", "linear", "linear_coarse",
+                                      "attention", "cache_append", "head", "head_coarse"};
     const char *head;
     int64_t next;
     const record first = record_at(file, sizeof magic, &head, &next);

@@ -108,6 +108,7 @@ def kernels() -> dict[str, Any]:
         "available": list(library.available_isas()),
         "threads": library.get_num_threads(),
         "serving": library.serving_isas(),
+        "bf16_pairs": library.bf16_pairs(),
     }
 
 
@@ -140,6 +141,9 @@ def lines(facts: dict[str, Any]) -> Iterable[tuple[str, str]]:
             served = [name for name, server in found["serving"].items() if server == isa]
             if served:
                 yield "", f"{isa:<8}{' '.join(served)}"
+        if "avx512" in found["available"]:
+            how = "on pairs of bfloat16" if found["bf16_pairs"] else "by FMA, without AVX512_BF16"
+            yield "", f"{'':<8}linear_coarse of avx512: {how}"
     yield "versions", f"pyxglm {facts['pyxglm']}, numpy {facts['numpy']}"
 
 

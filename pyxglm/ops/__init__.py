@@ -52,7 +52,7 @@ def backend_name(name: str | None = None, compute: str = "float32") -> str:
     if wanted is not None and wanted not in choices:
         source = "PYXGLM_BACKEND" if name is None else "backend"
         raise ValueError(f"{source} is {wanted!r}, expected one of: {', '.join(choices)}")
-    if compute not in COMPUTE:
+    if not isinstance(compute, str) or compute not in COMPUTE:
         raise ValueError(f"compute is {compute!r}, expected one of: {', '.join(COMPUTE)}")
     if compute == "float64":
         if name == "c":

@@ -98,6 +98,11 @@ def serving_isas(name: str | None = None) -> dict[str, str]:
     return serving
 
 
+def bf16_pairs() -> bool:
+    """Tell whether the avx512 level's coarse product is on pairs of bfloat16 (VDPBF16PS) here."""
+    return bool(lib.pyxglm_bf16_pairs())
+
+
 def set_num_threads(threads: int) -> None:
     """Share the work of every operation among this many threads, the caller's included.
 

@@ -226,7 +226,7 @@ def test_the_choices_are_those_of_the_rooms_behind():
         (["--backend", "numpy", "--isa", "avx2"], "--isa is given for backend 'numpy', which has"),
         (["--backend", "numpy", "-t", "1,2"], "-t lists several numbers for backend 'numpy'"),
         (["--compute", "int8"], "--compute is 'int8', expected one of: float32"),
-        (["--compute", "float64"], "compute is 'float64', expected 'float32' for backend 'c'"),
+        (["--compute", "float64"], "compute is 'float64', expected 'float32' or 'bfloat16' for"),
         (["-o", "xml"], "argument -o/--output: invalid choice: 'xml'"),
         (["-m", "{tmp}/none"], "'{tmp}/none': there is no such directory"),
     ],

@@ -12,6 +12,7 @@ from pyxglm import KVCache, XGLMConfig, XGLMForCausalLM, XGLMTokenizer
 from pyxglm.cli.memory import working
 from pyxglm.generation import generate
 from pyxglm.ops import native_buffers
+from pyxglm.ops import native_library as library
 
 PROMPT = "la capitale du Japon"
 
@@ -202,6 +203,9 @@ class TestInfo:
         assert " cache for a text of 2,048 tokens\n" in result.out
         assert "\nkernels     " in result.out
         assert " linear_f16 " in result.out
+        if "avx512" in library.available_isas():
+            how = "on pairs of bfloat16" if library.bf16_pairs() else "by FMA, without AVX512_BF16"
+            assert f" linear_coarse of avx512: {how}\n" in result.out
         assert all(line[:12].strip() or line.startswith(" ") for line in result.out.splitlines())
 
     @pytest.mark.parametrize(

@@ -258,10 +258,24 @@ class TestBackend:
         assert backend_name(compute="float64") == "numpy"
 
     def test_float64_in_c_is_refused(self) -> None:
-        with pytest.raises(
-            ValueError, match=r"^compute is 'float64', expected 'float32' for backend 'c'$"
-        ):
+        message = r"^compute is 'float64', expected 'float32' or 'bfloat16' for backend 'c'$"
+        with pytest.raises(ValueError, match=message):
             XGLMForCausalLM(self.CONFIG, compute="float64", backend="c")
+
+    def test_bfloat16_is_computed_in_both(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("PYXGLM_BACKEND", raising=False)
+        assert XGLMForCausalLM(self.CONFIG, compute="bfloat16").backend == "c"
+        ids = RNG.integers(0, 20, (2, 7))
+        for dtype in ("float32", "float16", "bfloat16", "float64"):
+            exact, coarse, same = (
+                XGLMForCausalLM(self.CONFIG, seed=3, dtype=dtype, backend=b, compute=c)(ids).logits
+                for b, c in (("c", "float32"), ("numpy", "bfloat16"), ("c", "bfloat16"))
+            )
+            assert coarse.dtype == same.dtype == np.float32
+            off = np.abs(coarse - exact).max()
+            assert 1e-5 < off < 1e-2
+            # A sum that is off by little may still be rounded to the neighbour.
+            assert np.abs(same - coarse).max() < off / 2
 
     def test_the_environment_chooses(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PYXGLM_BACKEND", "numpy")

@@ -13,6 +13,7 @@ from pyxglm.ops.native_library import lib
 FMA, OSXSAVE, AVX, F16C = 1 << 12, 1 << 27, 1 << 28, 1 << 29
 AVX2, F, DQ, BW, VL = 1 << 5, 1 << 16, 1 << 17, 1 << 30, 1 << 31
 AMX_BF16, AMX_TILE = 1 << 22, 1 << 24
+BF16 = 1 << 5  # leaf 7, subleaf 1, eax
 LEAF1, LEAF7 = FMA | OSXSAVE | AVX | F16C, AVX2 | F | DQ | BW | VL
 YMM, ZMM, TILES = 0x07, 0xE7, 0x600E7
 
@@ -67,6 +68,16 @@ class TestCpu:
             found = allowed(LEAF1, LEAF7, TILES & ~bit, every)
             assert found == ["scalar", "avx2", "avx512"]
 
+    def test_pairs_of_bfloat16_need_their_bit_and_avx512(self) -> None:
+        def pairs(leaf1: int, leaf7: int, bits: int, xcr0: int) -> bool:
+            return bool(lib.pyxglm_cpu_allows_bf16_pairs(leaf1, leaf7, 0, bits, xcr0))
+
+        assert pairs(LEAF1, LEAF7, BF16, ZMM)
+        assert not pairs(LEAF1, LEAF7, ~BF16 & 0xFFFFFFFF, ZMM)
+        assert not pairs(LEAF1, LEAF7 & ~VL, BF16, ZMM)
+        assert not pairs(LEAF1 & ~OSXSAVE, LEAF7, BF16, ZMM)
+        assert not pairs(LEAF1, LEAF7, BF16, YMM)
+
     def test_levels_without_kernels_are_never_allowed(self) -> None:
         for level in (lib.PYXGLM_NEON, -1, lib.PYXGLM_LEVELS):
             assert not lib.pyxglm_level_available(level)
@@ -87,6 +98,7 @@ class TestCpu:
                 if {"amx_tile", "amx_bf16"} <= flags:  # and Linux lets everybody have them
                     expected.append("amx")
         assert list(library.available_isas()) == expected
+        assert library.bf16_pairs() == ("avx512" in expected and "avx512_bf16" in flags)
 
 
 class TestChoice:
@@ -129,7 +141,11 @@ class TestServing:
 
     def test_every_entry_of_the_table_is_named(self) -> None:
         entries = {
-            *(f"{op}_{dtype}" for op in ("embed", "linear") for dtype in ("f32", "f16", "bf16")),
+            *(
+                f"{op}_{dtype}"
+                for op in ("embed", "linear", "linear_coarse")
+                for dtype in ("f32", "f16", "bf16")
+            ),
             *(f"activation_{a}" for a in ("linear", "gelu", "gelu_tanh", "relu", "silu")),
             *("layer_norm", "softmax", "log_softmax", "exp_sum", "attention", "cache_append"),
         }
@@ -146,6 +162,7 @@ class TestServing:
             assert {serving[f"linear_{d}"] for d in ("f16", "bf16")} == {name}
             # Tiles would need more products for float32 than they are faster.
             assert serving["linear_f32"] == ("avx512" if name == "amx" else name)
+            assert {serving[f"linear_coarse_{d}"] for d in ("f32", "f16", "bf16")} == {name}
 
 
 def test_the_operations_are_those_of_the_reference() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pyxglm.dtypes import Array, convert
-from pyxglm.ops import native, reference
+from pyxglm.ops import coarse, native, native_coarse, reference
 
 RNG = np.random.default_rng(3)
 
@@ -35,6 +35,21 @@ class TestHead:
         assert log_probs.dtype == log_sums.dtype == np.float32
         assert (log_probs == logits[np.arange(N), targets] - log_sums).all()
         wanted, _ = reference.head_log_probs(hidden.astype("f8"), head, targets)
+        assert np.allclose(log_probs, wanted, rtol=0, atol=1e-4)
+
+    @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+    @pytest.mark.parametrize("N", [0, 1, 130])
+    def test_the_coarse_head_has_the_bits_of_the_coarse_linear(self, dtype: str, N: int) -> None:
+        hidden, head = floats(N, 37), convert(floats(1100, 37), dtype)
+        logits = native_coarse.linear(hidden, head)
+        assert N == 0 or (logits != native.linear(hidden, head)).any()
+        values, ids = native_coarse.head_top(hidden, head, 3)
+        assert (values == np.take_along_axis(logits, ids, -1)).all()
+        assert (ids[:, :1] == logits.argmax(axis=-1)[:, None]).all()
+        targets = RNG.integers(0, 1100, N)
+        log_probs, log_sums = native_coarse.head_log_probs(hidden, head, targets)
+        assert (log_probs == logits[np.arange(N), targets] - log_sums).all()
+        wanted, _ = coarse.head_log_probs(hidden, head, targets)
         assert np.allclose(log_probs, wanted, rtol=0, atol=1e-4)
 
     def test_other_layouts(self) -> None:

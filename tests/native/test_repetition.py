@@ -62,9 +62,10 @@ def model_of(dtype="float32", config=CONFIG, **settings):
     return XGLMForCausalLM(config, seed=1, dtype=dtype, backend="c", **settings)
 
 
+@pytest.mark.parametrize("compute", ["float32", "bfloat16"])
 @pytest.mark.parametrize(("B", "padding"), [(1, 0), (1, 2), (3, 0), (3, 4)])
-def test_same_bits(repeated, B, padding):
-    decoding = Decoding(model_of(), B, padding)
+def test_same_bits(repeated, B, padding, compute):
+    decoding = Decoding(model_of(compute=compute), B, padding)
     for _ in range(12):
         decoding.step()
     assert len(repeated) == 11  # all but the first, which is recorded

@@ -39,12 +39,12 @@ lengths = st.integers(1, 41)
 
 
 @functools.cache
-def model(dtype):
+def model(dtype, compute="float32"):
     config = XGLMConfig(
         vocab_size=VOCABULARY, d_model=68, ffn_dim=150, attention_heads=4, num_layers=LAYERS,
         init_std=0.3, max_position_embeddings=64,
     )  # fmt: skip
-    return XGLMForCausalLM(config, seed=3, dtype=dtype, backend="c")
+    return XGLMForCausalLM(config, seed=3, dtype=dtype, compute=compute, backend="c")
 
 
 @pytest.fixture(params=available_isas())
@@ -56,9 +56,12 @@ def level(request):
     set_num_threads(before[1])
 
 
-@pytest.fixture(params=["float32", "float16", "bfloat16"])
+@pytest.fixture(
+    params=[(s, c) for s in ("float32", "float16", "bfloat16") for c in ("float32", "bfloat16")],
+    ids=lambda pair: f"{pair[0]}-compute-{pair[1]}",
+)
 def xglm(request, level):
-    return model(request.param)
+    return model(*request.param)
 
 
 def prompt(seed, length):

@@ -10,7 +10,7 @@ from strategies import RECIPES, arrays_for, left_alone
 from pyxglm import use_isa
 from pyxglm.check.bounds import truth
 from pyxglm.check.cases import FUSED, Case
-from pyxglm.ops import native, reference
+from pyxglm.ops import native, native_coarse, reference
 from pyxglm.ops.native_library import available_isas, isa
 
 SETTINGS = settings(
@@ -58,6 +58,16 @@ def test_linear(level, arguments):
     with left_alone(arguments):
         result = native.linear(**arguments)
     assert_close(result, truth(case_of("linear", arguments))["y"][0])
+
+
+@SETTINGS
+@given(arguments=arrays_for(reference.linear, dtype="float32", recipes=RECIPES))
+def test_linear_coarse(level, arguments):
+    if arguments["activation"] not in (None, *FUSED):
+        arguments["activation"] = "gelu"
+    with left_alone(arguments):
+        result = native_coarse.linear(**arguments)
+    assert_close(result, truth(case_of("linear_coarse", arguments))["y"][0])
 
 
 @SETTINGS
