@@ -7,7 +7,7 @@ import numpy as np
 from pyxglm.check.cases import ACTIVATIONS
 from pyxglm.check.problems import CANARY
 from pyxglm.dtypes import convert
-from pyxglm.ops import reference
+from pyxglm.ops import coarse, reference
 
 
 class StandIn:
@@ -53,7 +53,7 @@ class StandIn:
         x_BTI, residual_BTO = given["x_BTI"], given["residual_BTO"]
         y_BTO = np.empty((*x_BTI.shape[:-1], len(given["weight_OI"])), np.float32)
         for at in np.ndindex(*x_BTI.shape[:-1]):
-            y_BTO[at] = reference.linear(
+            y_BTO[at] = (coarse if case.op == "linear_coarse" else reference).linear(
                 x_BTI[at], given["weight_OI"], given["bias_O"], activation=given["activation"]
             )
         return y_BTO if residual_BTO is None else y_BTO + residual_BTO
@@ -134,6 +134,11 @@ class Broken(StandIn):
             x_BTI = convert(case.arguments["x_BTI"], "bfloat16")
             given = {**case.arguments, "x_BTI": reference.widen(x_BTI, np.float32)}
             return reference.linear(**given)
+        if self.mistake == "rounds nothing":
+            return reference.linear(**case.arguments)
+        if self.mistake == "cuts and does not round":
+            x_BTI = case.arguments["x_BTI"].view(np.uint32) & np.uint32(0xFFFF0000)
+            return coarse.linear(**{**case.arguments, "x_BTI": x_BTI.view(np.float32)})
         if self.mistake == "drops the last product" and case.arguments["x_BTI"].shape[-1]:
             given = {**case.arguments, "x_BTI": case.arguments["x_BTI"].copy()}
             given["x_BTI"][..., -1] = 0

@@ -132,8 +132,8 @@ def test_tiles_are_emulated_where_there_is_avx512(package):
 def test_check_passes(package):
     found = package("-m", "pyxglm", "check", "--isa", "amx", "--cases", "3", "--seed", "11")
     assert found.returncode == 0, found.stdout + found.stderr
-    # linear and the head, both for fp16 and bf16
-    kernels = 4 if "avx512" in library.available_isas() else 0
+    # linear and the head, both for fp16 and bf16; and coarse for fp32, too
+    kernels = 10 if "avx512" in library.available_isas() else 0
     assert f"{kernels} kernels, 0 wrong" in found.stdout
 
 
@@ -141,21 +141,25 @@ LARGE = """
 import numpy as np
 from pyxglm import set_num_threads
 from pyxglm.dtypes import convert
-from pyxglm.ops import native, reference
+from pyxglm.ops import native, native_coarse, reference
+from pyxglm.ops.stored import round_to_bfloat16
 
 set_num_threads(2)
 rng = np.random.default_rng(1)
-for dtype in ("float16", "bfloat16"):
+WAYS = [(native, lambda x: x, ("float16", "bfloat16"))]
+WAYS += [(native_coarse, round_to_bfloat16, ("float32", "float16", "bfloat16"))]
+for ops, rounded, dtype in [(ops, f, dtype) for ops, f, dtypes in WAYS for dtype in dtypes]:
     # More than a slab of tokens, a group of outputs, a chunk of inputs; and each just missed.
     for M, N, K in ((530, 300, 140), (257, 70, 129), (16, 513, 257), (1, 777, 1023), (300, 1, 0)):
         x = rng.standard_normal((M, K)).astype(np.float32)
         w = convert(rng.standard_normal((N, K)).astype(np.float32), dtype)
-        y = native.linear(x, w)
-        wide = reference.widen(w, np.float64)
-        size = np.abs(x).astype(float) @ np.abs(wide).T
-        assert (np.abs(y - x @ wide.T) <= 30 * 2.0**-24 * size).all(), (dtype, M, N, K)
+        y = ops.linear(x, w)
+        wide = rounded(reference.widen(w, np.float32)).astype(float)
+        given = rounded(x).astype(float)
+        size = np.abs(given) @ np.abs(wide).T
+        assert (np.abs(y - given @ wide.T) <= 30 * 2.0**-24 * size).all(), (dtype, M, N, K)
         for begin, end in ((0, 1), (M // 2, M // 2 + 1), (M // 3, M)):
-            assert (native.linear(x[begin:end], w) == y[begin:end]).all(), (dtype, M, N, K)
+            assert (ops.linear(x[begin:end], w) == y[begin:end]).all(), (dtype, M, N, K)
 print("right")
 """
 

@@ -19,14 +19,16 @@ EVERYWHERE = {
     "writes twice": "in ranges: [",
     "loses NaN": "expected infinity or NaN",
 }
-ROWS = ["embed", "layer_norm", "softmax", "log_softmax", "linear", "attention"]
+ROWS = ["embed", "layer_norm", "softmax", "log_softmax", "linear", "linear_coarse", "attention"]
 
 MISTAKES = [(op, mistake, words) for op in OPS for mistake, words in EVERYWHERE.items()]
 MISTAKES += [(op, "off by one row", "are wrong, first at") for op in ROWS]
-MISTAKES += [(op, "depends on M", "alone: ") for op in ("embed", "layer_norm", "linear")]
+MISTAKES += [
+    (op, "depends on M", "alone: ") for op in ("embed", "layer_norm", "linear", "linear_coarse")
+]
 MISTAKES += [
     (op, "writes between rows", "wrote between the rows")
-    for op in ("linear", "attention", "cache_append")
+    for op in ("linear", "linear_coarse", "attention", "cache_append")
 ]
 MISTAKES += [
     (op, "half precision", "are wrong, first at")
@@ -36,6 +38,10 @@ MISTAKES += [
 MISTAKES += [
     ("linear", mistake, "are wrong, first at")
     for mistake in ("bfloat16 activations", "drops the last product")
+]
+MISTAKES += [
+    ("linear_coarse", mistake, "are wrong, first at")
+    for mistake in ("rounds nothing", "cuts and does not round")
 ]
 MISTAKES += [
     ("attention", mistake, "are wrong, first at")

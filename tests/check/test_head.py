@@ -49,7 +49,7 @@ def test_a_mistake_is_found(monkeypatch, mistake):
         return found, damage
 
     monkeypatch.setattr(head, "_run", wrong)
-    outcome = head.check("float16", native.levels()["scalar"], seed=1, count=1)
+    outcome = head.check("head", "float16", native.levels()["scalar"], seed=1, count=1)
     assert any(MISTAKES[mistake] in complaint for complaint in outcome.complaints)
 
 
@@ -62,5 +62,5 @@ def test_a_dependence_on_threads_is_found(monkeypatch):
         return found, damage
 
     monkeypatch.setattr(head, "_run", wrong)
-    outcome = head.check("float32", native.levels()["scalar"], seed=1, count=1)
+    outcome = head.check("head", "float32", native.levels()["scalar"], seed=1, count=1)
     assert any("3 threads: the results differ" in complaint for complaint in outcome.complaints)
