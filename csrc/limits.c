@@ -104,6 +104,24 @@ PYXGLM_TARGET_AVX512 static int64_t fma_avx512(int64_t rounds)
     return rounds * SUMS * 16 * 2;
 }
 
+/* Pairs of bfloat16; an instruction waits up to 6 cycles for its sum. */
+PYXGLM_TARGET_AVX512_BF16 static int64_t pairs_avx512(int64_t rounds)
+{
+    __m512 sum_f32x16[24];
+    const __m512bh factor_bf16x32 = _mm512_cvtne2ps_pbh(_mm512_set1_ps(0.5f), _mm512_set1_ps(0.5f));
+#pragma GCC unroll 24
+    for (int j = 0; j < 24; j++)
+        sum_f32x16[j] = _mm512_set1_ps((float)j); /* equal sums would be one */
+    for (int64_t i = 0; i < rounds; i++)
+#pragma GCC unroll 24
+        for (int j = 0; j < 24; j++)
+            sum_f32x16[j] = _mm512_dpbf16_ps(sum_f32x16[j], factor_bf16x32, factor_bf16x32);
+#pragma GCC unroll 24
+    for (int j = 0; j < 24; j++)
+        sink = _mm512_cvtss_f32(sum_f32x16[j]);
+    return rounds * 24 * 32 * 2;
+}
+
 #ifdef TILES
 /* Products of tiles, four sums at a time: a product takes the unit 16 cycles,
  * its sum 52. */
@@ -192,4 +210,14 @@ int64_t pyxglm_limit_fma(int64_t rounds, int level)
 #endif
     (void)level;
     return fma_scalar(rounds);
+}
+
+int64_t pyxglm_limit_bf16_pairs(int64_t rounds)
+{
+#if PYXGLM_X86
+    if (pyxglm_bf16_pairs())
+        return pairs_avx512(rounds);
+#endif
+    (void)rounds;
+    return 0;
 }

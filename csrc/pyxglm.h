@@ -302,6 +302,9 @@ void pyxglm_next_token(const pyxglm_step *steps, int64_t count);
 float pyxglm_limit_read(const float *p, int64_t count, int level);
 int64_t pyxglm_limit_fma(int64_t rounds, int level);
 
+/* The same of the avx512 level's pairs of bfloat16; 0 where it has none. */
+int64_t pyxglm_limit_bf16_pairs(int64_t rounds);
+
 /* === The LM head, without the logits ====================================== */
 
 /* For each row of x, of the logits x w^T that are never stored:

@@ -278,7 +278,7 @@ def run(variants: list[Variant], output: Output | None) -> dict[str, Any]:
     if output is not None:
         output.write(f"\n{limits_table(limits)}\n\n{timings_table(found, limits)}\n")
     return {
-        "limits": {"read": limits.read, "fma": limits.fma},
+        "limits": {"read": limits.read, "fma": limits.fma, "pairs": limits.pairs},
         "timings": [asdict(timing) | shares(timing, limits) for timing in found],
     }
 
@@ -288,6 +288,8 @@ def shares(timing: Timing, limits: Limits) -> dict[str, float | None]:
     seconds = timing.microseconds / 1e6
     read = timing.bytes / seconds
     peak = limits.fma[1].get(timing.isa)
+    if timing.isa == "avx512" and timing.op in ("linear_coarse", "head_coarse"):
+        peak = limits.pairs.get(1, peak)
     found = {"bytes_per_second": read, "of_read": read / limits.read[1]}
     rate = timing.operations / seconds if timing.operations else None
     of_peak = rate / peak if rate and peak else None
@@ -297,9 +299,11 @@ def shares(timing: Timing, limits: Limits) -> dict[str, float | None]:
 def limits_table(limits: Limits) -> str:
     """Return the machine's limits as a table."""
     isas = list(limits.fma[1])
-    rows = [["limits", "read GB/s", *(f"{isa} GFLOP/s" for isa in isas)]]
+    names = [*isas, *(["bf16 pairs"] if limits.pairs else [])]
+    rows = [["limits", "read GB/s", *(f"{name} GFLOP/s" for name in names)]]
     for count, bytes_per_second in limits.read.items():
         peaks = [f"{limits.fma[count][isa] / 1e9:.0f}" for isa in isas]
+        peaks += [f"{limits.pairs[count] / 1e9:.0f}"] if limits.pairs else []
         rows.append([f"{count} thread{'s' * (count > 1)}", f"{bytes_per_second / 1e9:.1f}", *peaks])
     return report.table(rows, left=1)
 

@@ -36,6 +36,9 @@ class Limits:
     ----------
     read, fma
         Bytes a second by threads; operations a second by threads and name.
+    pairs
+        Operations a second by threads of the avx512 level's pairs of bfloat16; empty
+        where it has none.
     """
 
     def __init__(self, isas: dict[str, int], threads: Iterable[int] = ()) -> None:
@@ -44,6 +47,7 @@ class Limits:
         self._memory = np.ones(_BYTES // 4, np.float32)
         self.read: dict[int, float] = {}
         self.fma: dict[int, dict[str, float]] = {}
+        self.pairs: dict[int, float] = {}
         for _ in range(3):
             self.try_again()
 
@@ -68,6 +72,9 @@ class Limits:
 
                 operations = count * lib.pyxglm_limit_fma(1, level) * _ROUNDS
                 best[isa] = max(operations / _timed(multiply, count), best.get(isa, 0))
+            if operations := count * lib.pyxglm_limit_bf16_pairs(1) * _ROUNDS:
+                took = _timed(lambda index: lib.pyxglm_limit_bf16_pairs(_ROUNDS), count)
+                self.pairs[count] = max(operations / took, self.pairs.get(count, 0))
 
 
 def _timed(work: Callable[[int], None], count: int) -> float:
