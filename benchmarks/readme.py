@@ -168,7 +168,9 @@ def kernels(found: dict[str, Any]) -> str:
             "" if rate is None else number(rate / 1e9),
             "" if rate is None or peak is None else f"{rate / peak:.0%}",
         ])  # fmt: skip
-    return table(rows, left=4)
+    # The longest of all tables, and the one that the fewest will read.
+    summary = "<details>\n<summary>Kernels, on one thread</summary>"
+    return f"{summary}\n\n{table(rows, left=4)}\n\n</details>"
 
 
 def pictures(folder: Path, root: Path) -> Iterator[str]:
