@@ -13,16 +13,6 @@
 #define MIN_ELEMENTS 16384 /* of a map or a norm */
 #define MIN_PRODUCTS 65536 /* multiplications of `linear` or attention */
 
-PYXGLM_INLINE int64_t max_i64(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
-PYXGLM_INLINE int64_t min_i64(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 PYXGLM_INLINE int64_t ceil_div(int64_t a, int64_t b)
 {
     return a / b + (a % b != 0);

@@ -39,11 +39,6 @@ typedef struct head_job {
     atomic_int failed;
 } head_job;
 
-static int64_t min_i64(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 static int64_t blocks_of(const pyxglm_head_args *a)
 {
     return (a->V + BLOCK - 1) / BLOCK;

@@ -32,6 +32,18 @@
 /* Queries of a task. Tuning: no result depends on it. */
 #define PYXGLM_QUERY_BLOCK 64
 
+/* === Numbers ============================================================= */
+
+PYXGLM_INLINE int64_t max_i64(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+PYXGLM_INLINE int64_t min_i64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 /* === Stored numbers ====================================================== */
 
 /* Weights are mapped from files, at any address: they are read by memcpy,

@@ -73,11 +73,6 @@ PYXGLM_INLINE int64_t blocks_of(int64_t outputs)
     return outputs >= STRIP ? BLOCKS : (outputs + TILE_ROWS - 1) / TILE_ROWS;
 }
 
-PYXGLM_INLINE int64_t min_i64(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 /* === The products ========================================================= */
 
 /* Where a panel has the tiles of a step and 16 outputs. */
