@@ -95,7 +95,6 @@ class ScoringMixin(VocabularyMixin):
         if position_ids is None:
             position_ids = counted_positions(real_BT.astype(np.int64))
         positions_BT = positions(position_ids, B, T, 0, self.model._positions.rows(T))
-
         positions_BT = np.broadcast_to(positions_BT, (B, T))
 
         last = max(0, T - 1)  # the last token predicts nothing that is known

@@ -19,9 +19,6 @@ from pyxglm.dtypes import Array
 from pyxglm.ops import head, reference
 from pyxglm.ops.stored import round_to_bfloat16, rounded_blocks
 
-#: Tokens whose logits exist at a time when the sums are collected, as in `head`.
-_TOKENS = 512
-
 
 def __getattr__(name: str) -> Any:
     return getattr(reference, name)
@@ -77,5 +74,5 @@ def head_log_probs(hidden_ND: Array, head_VD: Array, targets_N: Array) -> tuple[
     array([0.5])
     """
     hidden_ND = round_to_bfloat16(hidden_ND)
-    blocks = rounded_blocks(head_VD, hidden_ND.dtype, _TOKENS)
+    blocks = rounded_blocks(head_VD, hidden_ND.dtype, head.TOKENS)
     return head.log_probs_of(hidden_ND, len(head_VD), targets_N, blocks)

@@ -22,7 +22,7 @@ Block = tuple[slice, Array]
 _POSITIONS = 32
 
 #: Tokens whose logits exist at a time when the sums are collected.
-_TOKENS = 512
+TOKENS = 512
 
 
 def head_top(hidden_ND: Array, head_VD: Array, k: int) -> tuple[Array, Array]:
@@ -89,7 +89,7 @@ def head_log_probs(hidden_ND: Array, head_VD: Array, targets_N: Array) -> tuple[
     >>> np.exp(log_probs_N), np.exp(log_sums_N)
     (array([0.25]), array([4.]))
     """
-    blocks = widened_blocks(head_VD, hidden_ND.dtype, _TOKENS)
+    blocks = widened_blocks(head_VD, hidden_ND.dtype, TOKENS)
     return log_probs_of(hidden_ND, len(head_VD), targets_N, blocks)
 
 

@@ -50,7 +50,7 @@ def test_blocks_cover_the_vocabulary(
     hidden = generator.standard_normal((5, 6))
     matrix = convert(generator.standard_normal((37, 6)).astype("f4"), dtype)
     monkeypatch.setattr(stored, "_BLOCK_BYTES", rows * 12)
-    monkeypatch.setattr(head, "_TOKENS", rows)
+    monkeypatch.setattr(head, "TOKENS", rows)
     monkeypatch.setattr(head, "_POSITIONS", 2)
     logits = np.array(logits_of(hidden, matrix))
     for first in (0, 1, 36):
