@@ -1,10 +1,10 @@
 """JSON as the standard means it, for files that nobody has vouched for.
 
 Python's `json` is generous: it takes ``NaN``, keeps the last of two equal
-keys, reads a number too large for a float as infinity, and lets a string hold
-half of a surrogate pair. Two programs may then read two different things in
-one file, so each of these is an error here. Size, nesting and the digits of a
-number are bounded before they can cost anything.
+keys, reads a number too large for a float as infinity and ``-0`` as the integer
+0, and lets a string hold half of a surrogate pair. Two programs may then read
+two different things in one file, so each of these is an error here. Size,
+nesting and the digits of a number are bounded before they can cost anything.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def parse_json(data: bytes, where: str) -> dict[str, Any]:
     ------
     ValueError
         If `data` is not UTF-8, not JSON, or not an object at the top; if a key
-        stands twice, a number is not finite or has too many digits, a string
+        stands twice, a number is not finite, has too many digits or is ``-0``, a string
         holds a lone surrogate, or the nesting is too deep.
 
     Examples
@@ -138,6 +138,8 @@ def _no_constant(name: str) -> float:
 
 
 def _bounded_int(digits: str) -> int:
+    if digits == "-0":
+        raise _RefusalError("the number -0, an integer to some readers and a float to others")
     if len(digits) > DIGIT_LIMIT:
         raise _RefusalError(f"a number of {len(digits)} digits, expected at most {DIGIT_LIMIT}")
     return int(digits)

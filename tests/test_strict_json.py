@@ -36,6 +36,7 @@ def test_what_json_writes_is_read_back(value, ascii_only):
         (b'{"a": Infinity}', "Infinity is not a number"),
         (b'{"a": [-Infinity]}', "-Infinity is not a number"),
         (b'{"a": 1e999}', "beyond float64"),
+        (b'{"a": [-0]}', "the number -0"),
         (b'{"a": -1e999}', "beyond float64"),
         (b'{"a": ' + b"9" * (DIGIT_LIMIT + 1) + b"}", "401 digits, expected at most 400"),
         (b'{"a": 0.' + b"9" * 5000 + b"}", "digits, expected at most"),

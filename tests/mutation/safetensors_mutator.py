@@ -41,6 +41,8 @@ def _reshape(rng: Random, header: Pairs, data: bytes) -> bytes:
         count = int(np.prod(entry["shape"], dtype=object)) * widths.get(entry["dtype"], 1)
         entry["data_offsets"] = [position, position + count]
         position += count
+    if position > 2**20:
+        raise ValueError("more bytes than a case is worth")
     for pair, entry in zip(header, entries, strict=True):
         pair[1] = Pairs([[key, value] for key, value in entry.items()])
     return (data * 3)[:position].ljust(position, b"\0")
