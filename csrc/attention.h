@@ -18,7 +18,7 @@
 typedef struct head_view {
     const float *q, *k, *v;
     float *out, *weights; /* weights: (T, S), or NULL */
-    int64_t q_t, k_s, v_s, out_t, S, K;
+    int64_t q_t, k_s, v_s, out_t, S, K, k_h, v_h; /* *_h: to the next head */
     float factor; /* of the head mask */
     int masked;   /* scores are bounded below by the lowest finite float */
 } head_view;
@@ -45,6 +45,8 @@ PYXGLM_INLINE head_view view_of(const pyxglm_attention_args *a, const pyxglm_att
         .out_t = a->out_t,
         .S = S,
         .K = a->K,
+        .k_h = a->k_h,
+        .v_h = a->v_h,
         .factor = a->head_mask ? a->head_mask[h] : 1.0f,
         .masked = pyxglm_is_masked(a, sequence),
     };
@@ -89,6 +91,13 @@ PYXGLM_INLINE int next_keys(sight own, int64_t *s, int64_t place[PYXGLM_KEY_BLOC
     }
     *s = at;
     return count;
+}
+
+/* Whether these places are a whole block of keys, one behind the other in memory. */
+PYXGLM_INLINE int in_one_piece(const head_view *view, const int64_t *place, int count)
+{
+    return count == PYXGLM_KEY_BLOCK && place[count - 1] - place[0] == count - 1 &&
+           view->k_s == view->K;
 }
 
 /* For queries [t0, t1): fills in how many keys each sees, and the sight that
