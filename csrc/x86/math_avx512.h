@@ -33,26 +33,28 @@ static const float exp2_of_16ths[2][16] = {
  * The fraction of n picks 2^(i/16) from a register, in two parts, so that the
  * one rounding that counts is that of the last sum; the whole part goes to
  * vscalefps, which takes the floor itself, rounds into subnormals and
- * overflows to infinity as it should. The result is within 0.62 ulp. ln 2 is taken in two parts, the first
- * short enough that n times it is exact. 8 instructions for the two FMA pipes,
- * where one polynomial over |r| <= ln 2 / 2 needs 11. */
+ * overflows to infinity as it should. The result is within 0.62 ulp. ln 2 is taken
+ * in two parts, the first short enough that n times it is exact. 8 instructions
+ * for the two FMA pipes, where one polynomial over |r| <= ln 2 / 2 needs 11.
+ *
+ * For x <= 89, where e^x is infinite, or NaN; what is larger gives anything. */
 INLINE512 void exp_of_each(__m512 *x, int vectors)
 {
-    __m512 n[4], r[4], q[4], power[4], rest[4];
+    __m512 at[4], n[4], r[4], q[4], power[4], rest[4];
 #define EACH _Pragma("GCC unroll 4") for (int i = 0; i < vectors; i++)
-    EACH x[i] = _mm512_min_ps(_mm512_set1_ps(89.0f), x[i]);   /* e^89 is infinite */
     EACH x[i] = _mm512_max_ps(_mm512_set1_ps(-104.0f), x[i]); /* e^-104 rounds to 0 */
-    EACH n[i] = _mm512_mul_ps(x[i], _mm512_set1_ps(0x1.715476p+0f));
-    EACH n[i] = _mm512_roundscale_ps(n[i], 4 << 4 | _MM_FROUND_TO_NEAREST_INT |
-                                               _MM_FROUND_NO_EXC);
+    /* Beside 1.5 x 2^19 n is rounded to 16ths, which stand in the lowest 4 bits:
+     * those that a permutation reads. */
+    EACH at[i] = _mm512_fmadd_ps(x[i], _mm512_set1_ps(0x1.715476p+0f),
+                                 _mm512_set1_ps(0x1.8p+19f));
+    EACH n[i] = _mm512_sub_ps(at[i], _mm512_set1_ps(0x1.8p+19f));
     EACH r[i] = _mm512_fnmadd_ps(n[i], _mm512_set1_ps(0x1.62e400p-1f), x[i]);
     EACH r[i] = _mm512_fnmadd_ps(n[i], _mm512_set1_ps(0x1.7f7d1cp-20f), r[i]);
-    /* 1.5 x 2^19 moves n's 16ths to the lowest bits, the 4 that a permutation reads. */
     EACH
     {
-        const __m512i at = _mm512_castps_si512(_mm512_add_ps(n[i], _mm512_set1_ps(0x1.8p+19f)));
-        power[i] = _mm512_permutexvar_ps(at, _mm512_loadu_ps(exp2_of_16ths[0]));
-        rest[i] = _mm512_permutexvar_ps(at, _mm512_loadu_ps(exp2_of_16ths[1]));
+        const __m512i index = _mm512_castps_si512(at[i]);
+        power[i] = _mm512_permutexvar_ps(index, _mm512_loadu_ps(exp2_of_16ths[0]));
+        rest[i] = _mm512_permutexvar_ps(index, _mm512_loadu_ps(exp2_of_16ths[1]));
     }
     EACH q[i] = step_f32x16(r[i], _mm512_set1_ps(0x1.5556dep-3f), 0x1.000148p-1f);
     EACH q[i] = _mm512_fmadd_ps(_mm512_mul_ps(r[i], r[i]), q[i], r[i]); /* e^r - 1 */
@@ -64,6 +66,7 @@ INLINE512 void exp_of_each(__m512 *x, int vectors)
 
 INLINE512 __m512 exp_f32x16(__m512 x)
 {
+    x = _mm512_min_ps(_mm512_set1_ps(89.0f), x);
     exp_of_each(&x, 1);
     return x;
 }
