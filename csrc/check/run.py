@@ -29,7 +29,9 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -68,6 +70,14 @@ def missing_tool(way: str) -> str | None:
     return next((tool for tool in (compiler, *runner[:1]) if shutil.which(tool) is None), None)
 
 
+def run(command: list[str], **options: Any) -> str:
+    """Run a command that must succeed; return what it printed, errors included."""
+    done = subprocess.run(
+        command, check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options
+    )
+    return done.stdout
+
+
 def build(way: str, folder: Path) -> Path:
     """Compile the library and the driver; return the program."""
     compiler, flags, machine, _ = WAYS[way]
@@ -75,18 +85,18 @@ def build(way: str, folder: Path) -> Path:
     files = [*sources(machine), *sorted(str(p) for p in (ROOT / "csrc/check").glob("*.c"))]
     links = [f"-l{library}" for library in LIBRARIES]
     command = [compiler, *FLAGS, "-Werror", *flags, "-Icsrc", *files, *links, "-o", str(program)]
-    subprocess.run(command, cwd=ROOT, check=True)
+    run(command, cwd=ROOT)
     return program
 
 
-def run_driver(way: str, folder: Path) -> int:
-    """Run the driver, built in one way, on the cases in a folder; return its exit code."""
+def run_driver(way: str, folder: Path) -> str:
+    """Run the driver, built in one way, on the cases in a folder; return what it printed."""
     cases = sorted(str(path) for path in folder.glob("*.case"))
     runner = WAYS[way][3]
     command = [*runner, str(build(way, folder)), *cases]
     # The leak sanitizer cannot look into a program that an emulator runs.
     leaks = {"ASAN_OPTIONS": "detect_leaks=0"} if runner else {}
-    return subprocess.run(command, env={**os.environ, **leaks}, check=False).returncode
+    return run(command, env={**os.environ, **leaks})
 
 
 def build_package(way: str, folder: Path) -> None:
@@ -100,23 +110,22 @@ def build_package(way: str, folder: Path) -> None:
     command = [compiler, *FLAGS, *flags, "-shared", "-fPIC", "-Icsrc", f"-I{headers}"]
     command += ["-DPy_LIMITED_API=0x030a0000", str(binding), *sources()]
     command += [f"-l{library}" for library in LIBRARIES]
-    subprocess.run([*command, "-o", str(package / "ops/_kernels.abi3.so")], cwd=ROOT, check=True)
+    run([*command, "-o", str(package / "ops/_kernels.abi3.so")], cwd=ROOT)
 
 
-def run_python(way: str, folder: Path, cases: str, seed: str) -> int:
-    """Run `pyxglm check` on an extension built in one way; return its exit code."""
+def run_python(way: str, folder: Path, cases: str, seed: str) -> str:
+    """Run `pyxglm check` on an extension built in one way; return what it printed."""
     build_package(way, folder)
     environment = {**os.environ, "PYTHONPATH": str(folder)}
     environment.pop("PYXGLM_ISA", None)  # the highest level is tried, whatever is set here
     if "-fsanitize=address,undefined" in WAYS[way][1]:
         # Python itself was built without the sanitizer, so the sanitizer must come first; and
         # what Python does not free at its end is not of interest.
-        command = [WAYS[way][0], "-print-file-name=libasan.so"]
-        found = subprocess.run(command, capture_output=True, text=True, check=True)
-        environment |= {"LD_PRELOAD": found.stdout.strip(), "ASAN_OPTIONS": "detect_leaks=0"}
+        found = run([WAYS[way][0], "-print-file-name=libasan.so"]).strip()
+        environment |= {"LD_PRELOAD": found, "ASAN_OPTIONS": "detect_leaks=0"}
     command = [sys.executable, "-m", "pyxglm", "check", "--cases", cases, "--seed", seed]
     command += CHECKS[way]
-    return subprocess.run(command, cwd=folder, env=environment, check=False).returncode
+    return run(command, cwd=folder, env=environment)
 
 
 def main() -> int:
@@ -134,19 +143,30 @@ def main() -> int:
         folder = Path(name)
         command = [sys.executable, "-m", "pyxglm", "check", "--write-cases", name]
         command += ["--seed", arguments.seed, "--cases", arguments.cases]
-        subprocess.run(command, cwd=ROOT, check=True)
+        run(command, cwd=ROOT)
+        ways = []
         for way in arguments.ways or WAYS:
-            tool = missing_tool(way)
-            if tool is not None:
-                print(f"{way}: this machine has no {tool}")
-                wrong += [way] * (way in arguments.ways)
+            if (tool := missing_tool(way)) is None:
+                ways.append(way)
                 continue
-            print(f"{way}:", flush=True)
+            print(f"{way}: this machine has no {tool}")
+            wrong += [way] * (way in arguments.ways)
+
+        def result(way: str) -> str:
             if way in CHECKS:
-                code = run_python(way, folder / way, arguments.cases, arguments.seed)
-            else:
-                code = run_driver(way, folder)
-            wrong += [way] * (code != 0)
+                return run_python(way, folder / way, arguments.cases, arguments.seed)
+            return run_driver(way, folder)
+
+        # As many at a time as there are CPUs; the last first: emulators take longest.
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+            found = {pool.submit(result, way): way for way in reversed(ways)}
+            for done in as_completed(found):
+                try:
+                    output = done.result()
+                except subprocess.CalledProcessError as error:
+                    output = f"{error.stdout}{Path(error.cmd[0]).name}: exit {error.returncode}\n"
+                    wrong.append(found[done])
+                print(f"{found[done]}:\n{output}", end="", flush=True)
     print("wrong: " + ", ".join(wrong) if wrong else "all right")
     return 1 if wrong else 0
 
