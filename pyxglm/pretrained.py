@@ -21,12 +21,13 @@ from pyxglm.ops import backend_module, backend_name
 from pyxglm.parameters import EMBEDDING, HEAD, Parameters, fitting
 from pyxglm.positions import PositionTable
 from pyxglm.pruning import prune
+from pyxglm.training_mixin import TrainingMixin
 from pyxglm.vocabulary import VocabularyMixin
 
 Model = TypeVar("Model", bound="XGLMPreTrainedModel")
 
 
-class XGLMPreTrainedModel(VocabularyMixin):
+class XGLMPreTrainedModel(TrainingMixin, VocabularyMixin):
     """What `XGLMModel` and `XGLMForCausalLM` share; not a model itself.
 
     Parameters
@@ -77,7 +78,6 @@ class XGLMPreTrainedModel(VocabularyMixin):
         self.backend = backend_name(backend, compute)
         self.config = copy.deepcopy(config)
         self.compute = compute
-        self.training = False
         self._headed = not self._bare
         self.name_or_path = ""
         self._ops = backend_module(self.backend, compute)
@@ -281,16 +281,6 @@ class XGLMPreTrainedModel(VocabularyMixin):
     def get_memory_footprint(self) -> int:
         """Return how many bytes the weights take as they are stored."""
         return sum(array.nbytes for array in self.parameters())
-
-    def eval(self: Model) -> Model:
-        """Return the model, which is always in evaluation mode: there is no dropout."""
-        return self
-
-    def train(self: Model, mode: bool = True) -> Model:
-        """Return the model for ``train(False)``; refuse to train (ValueError)."""
-        if mode:
-            raise ValueError("train: mode is True, expected False: pyxglm does not train models")
-        return self
 
     def to(self: Model, *targets: object, dtype: object = None, device: object = None) -> Model:
         """Store the weights in another dtype, as in ``model.to("float16")``, and return the model.

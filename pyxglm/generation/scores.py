@@ -66,6 +66,7 @@ def ask(model: Any, repetition: Repetition, **inputs: Any) -> tuple[AllScores, A
 
     `XGLMForCausalLM` computes hidden states only. A class made from it that has
     a `forward` of its own is called like any other model: it may change logits.
+    So is a model in training mode, in which no step is like another.
 
     Raises
     ------
@@ -74,7 +75,8 @@ def ask(model: Any, repetition: Repetition, **inputs: Any) -> tuple[AllScores, A
     """
     kind = type(model)
     own = (XGLMForCausalLM.forward, XGLMForCausalLM.__call__)
-    if isinstance(model, XGLMForCausalLM) and (kind.forward, kind.__call__) == own:
+    plain = isinstance(model, XGLMForCausalLM) and (kind.forward, kind.__call__) == own
+    if plain and not model.model.training:
         last_B1D, past = _last_states(model.model, repetition, **inputs)
         return HiddenScores(last_B1D, model._head(), model._ops), past
     outputs = model(**inputs, return_dict=True, **_last_logits_only(model))
