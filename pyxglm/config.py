@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any
+from inspect import Parameter, Signature
+from typing import Any, ClassVar
 
 from pyxglm.config_checks import check_config
 from pyxglm.config_files import CONFIG_NAME as CONFIG_NAME
@@ -114,6 +115,7 @@ class XGLMConfig(ConfigFiles):
     model_type = "xglm"
     attribute_map = ALIASES
     keys_to_ignore_at_inference = ("past_key_values",)
+    __signature__: ClassVar[Signature]  # what `help` shows: the fields and their defaults
 
     vocab_size: int
     max_position_embeddings: int
@@ -272,6 +274,12 @@ class XGLMConfig(ConfigFiles):
             for key, value in self.to_dict().items()
             if key not in INHERITED or value != INHERITED[key]
         }
+
+
+XGLMConfig.__signature__ = Signature(
+    [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, default=FIELDS[name]) for name in FIELDS]
+    + [Parameter("kwargs", Parameter.VAR_KEYWORD)]
+)
 
 
 def _check_key(key: str) -> None:
