@@ -40,7 +40,11 @@ class Method:
 
 @dataclass(frozen=True)
 class Documented:
-    """A documented class: how it is made, what it can do, what it holds."""
+    """A documented class: how it is made, what it can do, what it holds.
+
+    `keywords` are documented arguments beyond those of its signature, which is
+    `open_ended`.
+    """
 
     name: str
     means: str
@@ -48,12 +52,13 @@ class Documented:
     arguments: tuple[Part, ...] = ()
     methods: tuple[Method, ...] = ()
     attributes: tuple[Part, ...] = ()
+    keywords: tuple[Part, ...] = ()
     open_ended: bool = False
 
     def tests(self) -> Iterator[tuple[str, str]]:
         """Yield (what, test) of the class and everything in it."""
         yield self.name, self.test
-        for part in (*self.arguments, *self.attributes):
+        for part in (*self.arguments, *self.keywords, *self.attributes):
             yield part.name, part.test
         for method in self.methods:
             yield method.name, method.test

@@ -34,7 +34,7 @@ def table() -> str:
 def section(one: Documented) -> str:
     """Return the part of one class."""
     lines = [f"## {one.name}", "", f"{one.means[0].upper()}{one.means[1:]}. {link(one.test)}", ""]
-    made = [*one.arguments, *one.attributes]
+    made = [*one.arguments, *one.keywords, *one.attributes]
     lines += [*grid("argument, attribute" if one.attributes else "argument", made), ""]
     plain = [method for method in one.methods if not (method.arguments or method.results)]
     for method in one.methods:
