@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 from pyxglm.config_checks import check_config
 from pyxglm.config_files import CONFIG_NAME as CONFIG_NAME
 from pyxglm.config_files import ConfigFiles
+from pyxglm.dtypes import as_dtype, dtype_name
 
 #: The names that every transformers model shares, and XGLM's own for them.
 ALIASES = {
@@ -264,8 +265,11 @@ class XGLMConfig(ConfigFiles):
         return (config, unused) if return_unused_kwargs else config
 
     def to_dict(self) -> dict[str, Any]:
-        """Return every field, known and unknown, and the model type."""
-        return {**copy.deepcopy(self.__dict__), "model_type": self.model_type}
+        """Return every field, known and unknown, and the model type; dtypes by their names."""
+        fields = {**copy.deepcopy(self.__dict__), "model_type": self.model_type}
+        if not isinstance(self.torch_dtype, (str, type(None))):
+            fields["torch_dtype"] = dtype_name(as_dtype(self.torch_dtype))
+        return fields
 
     def to_diff_dict(self) -> dict[str, Any]:
         """Return XGLM's own fields, and the others where they differ from the defaults."""

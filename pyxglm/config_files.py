@@ -32,9 +32,15 @@ class ConfigFiles:
 
     @classmethod
     def _from_json(cls: Any, path: Path, **kwargs: Any) -> Any:
-        from pyxglm.strict_json import read_json
+        from pyxglm.strict_json import quoted, read_json
 
         fields = read_json(path)
+        names = fields.get("architectures")
+        if "model_type" not in fields and names and "XGLM" not in str(names):
+            raise ValueError(
+                f"{path}: architectures is {quoted(names)} and there is no model_type,"
+                " expected an XGLM's configuration"
+            )
         try:
             return cls.from_dict(fields, **kwargs)
         except ValueError as error:

@@ -141,6 +141,7 @@ class XGLMPreTrainedModel(StorageMixin, TrainingMixin, VocabularyMixin):
         output_loading_info: bool = False,
         low_cpu_mem_usage: bool | None = None,
         device_map: object = None,
+        attn_implementation: str | None = None,
         **kwargs: Any,
     ) -> Any:
         """Open a checkpoint: its weights are mapped from the file, not read.
@@ -163,9 +164,10 @@ class XGLMPreTrainedModel(StorageMixin, TrainingMixin, VocabularyMixin):
             Where to look for a hub id; see `pyxglm.checkpoint.locate`.
         output_loading_info
             Return (model, info) with what was missing or not expected.
-        low_cpu_mem_usage, device_map
+        low_cpu_mem_usage, device_map, attn_implementation
             Accepted, as programs for transformers have them; no weight is ever
-            in memory twice, and the one device is ``"cpu"`` (or ``"auto"``).
+            in memory twice, the one device is ``"cpu"`` (or ``"auto"``), the one
+            attention ``"eager"``.
         **kwargs
             Settings of the model (``loss_type``) or fields of the configuration
             to override.
@@ -179,6 +181,8 @@ class XGLMPreTrainedModel(StorageMixin, TrainingMixin, VocabularyMixin):
 
         if device_map not in (None, "cpu", "auto", {"": "cpu"}):
             raise ValueError(f"device_map is {device_map!r}, expected 'cpu' or 'auto'")
+        if attn_implementation not in (None, "eager"):
+            raise ValueError(f"attn_implementation is {attn_implementation!r}, expected 'eager'")
         directory = checkpoint.locate(
             name_or_path,
             revision=revision,

@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from pyxglm import XGLMForCausalLM, XGLMModel, bfloat16
 from pyxglm.config import XGLMConfig
 
 
@@ -72,6 +74,31 @@ def test_text_that_is_no_change(text: str, says: str) -> None:
     with pytest.raises(ValueError, match="^config: attention_heads is 0"):
         config.update_from_string("dropout=0.5,attention_heads=0")
     assert config == XGLMConfig(pad_token_id=None)
+
+
+@pytest.mark.parametrize("given", [np.float16, np.dtype("f2"), "float16"])
+def test_a_dtype_is_written_by_its_name(given: Any) -> None:
+    config = XGLMConfig(torch_dtype=given)
+    assert json.loads(config.to_json_string())["torch_dtype"] == "float16"
+    assert XGLMConfig(torch_dtype=bfloat16).to_dict()["torch_dtype"] == "bfloat16"
+    with pytest.raises(ValueError, match="^dtype is 3, expected one of float32"):
+        XGLMConfig(torch_dtype=3).to_dict()
+
+
+def test_the_configuration_of_another_model_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    for fields, says in (
+        ({"model_type": "gpt2", "n_embd": 768}, "model_type is 'gpt2', expected 'xglm'"),
+        ({"architectures": ["GPT2LMHeadModel"]}, "architectures is .*GPT2LMHeadModel.* and there"),
+    ):
+        path.write_text(json.dumps(fields))
+        for kind in (XGLMConfig, XGLMModel, XGLMForCausalLM):
+            with pytest.raises(ValueError, match=rf"config\.json: {says}"):
+                kind.from_pretrained(tmp_path)
+    path.write_text(json.dumps({"architectures": ["XGLMForCausalLM"], "num_layers": 3}))
+    assert XGLMConfig.from_pretrained(tmp_path).num_layers == 3
+    path.write_text(json.dumps({"model_type": "xglm", "architectures": ["MyOwn"]}))
+    assert XGLMConfig.from_pretrained(tmp_path).architectures == ["MyOwn"]
 
 
 def test_nothing_is_uploaded(tmp_path: Path) -> None:

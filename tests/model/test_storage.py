@@ -100,8 +100,13 @@ def test_options_of_saving(tmp_path: Path) -> None:
 
 def test_what_needs_nothing_here_is_accepted_when_opening(tmp_path: Path) -> None:
     lm().save_pretrained(tmp_path)
-    for given in ({"low_cpu_mem_usage": True}, {"device_map": "auto"}, {"device_map": {"": "cpu"}}):
+    for given in (
+        {"low_cpu_mem_usage": True}, {"device_map": "auto"}, {"device_map": {"": "cpu"}},
+        {"attn_implementation": "eager"},
+    ):  # fmt: skip
         assert XGLMForCausalLM.from_pretrained(tmp_path, **given).device == "cpu"
     for device in ("cuda", {"": 0}, {"model": "cpu"}):
         with pytest.raises(ValueError, match="^device_map is .*, expected 'cpu' or 'auto'"):
             XGLMForCausalLM.from_pretrained(tmp_path, device_map=device)
+    with pytest.raises(ValueError, match="^attn_implementation is 'sdpa', expected 'eager'"):
+        XGLMForCausalLM.from_pretrained(tmp_path, attn_implementation="sdpa")
