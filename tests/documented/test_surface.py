@@ -26,7 +26,9 @@ RECORDED = {
     "parity/": "golden/*cases.py",
     "parity/test_api.py": "golden/record_api.py",
     "parity/test_greedy.py": "golden/record_greedy.py",
-    "tokenization/test_golden.py": "golden/tokenizer_*.py",
+    "frameworks/": "golden/frameworks/*_cases.py",
+    "tokenization/": "golden/tokenizer_*.py",
+    "tokenization/fast/": "golden/fast_*.py",
 }
 NINE = {
     "XGLMConfig", "XGLMTokenizer", "XGLMTokenizerFast", "XGLMModel", "XGLMForCausalLM",
@@ -48,11 +50,16 @@ def taken(function: Any, documented: Sequence[Part], open_ended: bool) -> list[s
         if part.name in named:
             default = named[part.name].default
             wanted = inspect.Parameter.empty if part.default is None else literal(part.default)
-            if default != wanted or type(default) is not type(wanted):
+            if default != wanted or not alike(default, wanted):
                 wrong.append(f"{part.name} is {default!r} by default, expected {part.default}")
     if open_ended and not any(each.kind is each.VAR_KEYWORD for each in parameters):
         wrong.append("no further keywords are taken")
     return wrong
+
+
+def alike(found: Any, wanted: Any) -> bool:
+    """Whether a value is of the kind that is documented: True is no 1, 3.0 no 3."""
+    return isinstance(found, type(wanted)) and isinstance(found, bool) == isinstance(wanted, bool)
 
 
 def literal(text: str) -> Any:
@@ -143,6 +150,7 @@ def test_what_is_wrong_is_found() -> None:
     for wrong in (
         (Part("config", "", ""), Part("size", "", "", "4")),
         (Part("config", "", ""), Part("size", "", "", "3.0")),
+        (Part("config", "", ""), Part("size", "", "", "True")),
         (Part("config", "", ""), Part("size", "", "")),
         (Part("size", "", "", "3"), Part("config", "", "")),
         (Part("config", "", ""), Part("flag", "", "", "None")),
