@@ -20,6 +20,9 @@ FIRST = (
     ("input_ids", "None", "token ids (B, T); or the inputs in this order, in a list or tuple; or"
      " by name, in a dict", FORMS),
 )  # fmt: skip
+CACHE = f"{CALLS}::test_the_cache_is_a_tuple_of_tuples_and_a_cache_object_serves"
+#: The same words as PyTorch's, but for the first.
+ARRAYS = tuple((*row, CACHE) if row[0] == "past_key_values" else row for row in ARGUMENTS[1:])
 TRAINED = (("training", "False", "drop as configured", TRAINING),)
 #: The same words as PyTorch's, whose rows name its own tests.
 SWITCHED = tuple(row[:3] for row in SWITCHES)
@@ -41,7 +44,7 @@ CLASSES = (
         (
             Method(
                 "call", "compute hidden states; the model itself may be called so", ORDER,
-                rows(OUTPUTS, *FIRST, *ARGUMENTS[1:], *SWITCHED, *TRAINED),
+                rows(OUTPUTS, *FIRST, *ARRAYS, *SWITCHED, *TRAINED),
                 "outputs.BaseModelOutputWithPastAndCrossAttentions",
                 rows(OUTPUTS, ("last_hidden_state", None, "(B, T, D), after the last norm"), *MORE),
             ),
@@ -57,7 +60,7 @@ CLASSES = (
         (
             Method(
                 "call", "compute logits, and a loss; the model itself may be called so", ORDER,
-                rows(OUTPUTS, *FIRST, *ARGUMENTS[1:], *LABELS, *SWITCHED, *TRAINED),
+                rows(OUTPUTS, *FIRST, *ARRAYS, *LABELS, *SWITCHED, *TRAINED),
                 "outputs.CausalLMOutputWithCrossAttentions",
                 rows(OUTPUTS,
                      ("loss", None, "loss of the next tokens, (1,); with `tf_legacy_loss` one of"
