@@ -6,12 +6,12 @@ from documented.parts import Documented, Method, Part, rows
 from documented.torch_classes import ARGUMENTS, LABELS, MORE, SWITCHES
 
 OUTPUTS = "frameworks/test_tensorflow_outputs.py::test_real_tokens_agree_by_default"
-ORDER = (
-    "frameworks/test_tensorflow_calls.py::test_call_takes_the_arguments_of_transformers_in_order"
-)
-FORMS = "frameworks/test_tensorflow_calls.py::test_every_form_gives_the_same"
-MADE = "frameworks/test_tensorflow_calls.py::test_construction"
-TRAINING = "frameworks/test_tensorflow_calls.py::test_training_drops_and_its_generator_goes_on"
+CALLS = "frameworks/test_tensorflow_calls.py"
+ORDER = f"{CALLS}::test_call_takes_the_arguments_of_transformers_in_order"
+FORMS = f"{CALLS}::test_every_form_gives_the_same"
+MADE = f"{CALLS}::test_construction"
+TRAINING = f"{CALLS}::test_training_drops_and_its_generator_goes_on"
+CACHE = f"{CALLS}::test_the_cache_is_a_tuple_of_tuples_and_a_cache_object_serves"
 GREEDY = "frameworks/test_tensorflow_outputs.py::test_greedy_ids"
 SAVED = "frameworks/test_tensorflow_files.py::test_a_round_trip_keeps_the_head"
 HEAD = "frameworks/test_tensorflow_quirks.py::test_the_head_is_a_matrix_of_its_own"
@@ -20,11 +20,9 @@ FIRST = (
     ("input_ids", "None", "token ids (B, T); or the inputs in this order, in a list or tuple; or"
      " by name, in a dict", FORMS),
 )  # fmt: skip
-CACHE = f"{CALLS}::test_the_cache_is_a_tuple_of_tuples_and_a_cache_object_serves"
-#: The same words as PyTorch's, but for the first.
+#: The same words as PyTorch's, whose rows name its own tests.
 ARRAYS = tuple((*row, CACHE) if row[0] == "past_key_values" else row for row in ARGUMENTS[1:])
 TRAINED = (("training", "False", "drop as configured", TRAINING),)
-#: The same words as PyTorch's, whose rows name its own tests.
 SWITCHED = tuple(row[:3] for row in SWITCHES)
 MADE_OF = (
     Part("config", "an XGLMConfig", MADE),
