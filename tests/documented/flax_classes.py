@@ -18,7 +18,7 @@ MADE_OF = rows(
     ("config", None, "an XGLMConfig"),
     ("input_shape", "(1, 1)", "shape of the input that parameters are made for"),
     ("seed", "0", "seed of random initial weights"),
-    ("dtype", "numpy.float32", "dtype to compute in; parameters stay as they are stored"),
+    ("dtype", "'float32'", "dtype to compute in; parameters stay as they are stored"),
     ("_do_init", "True", "whether the model holds parameters"),
 )
 IDS = ("input_ids", None, "token ids (B, T)")
@@ -60,7 +60,6 @@ CLASSES = (
             ),
             *INHERITED,
         ),
-        open_ended=True,
     ),
     Documented(
         "FlaxXGLMForCausalLM",
@@ -76,6 +75,5 @@ CLASSES = (
             *INHERITED,
             Method("generate", "continue texts", GREEDY),
         ),
-        open_ended=True,
     ),
 )  # fmt: skip
