@@ -16,6 +16,15 @@ from typing import TYPE_CHECKING, Any
 from pyxglm._version import __version__
 
 if TYPE_CHECKING:
+    from pyxglm.archive import (
+        TF_XGLM_PRETRAINED_MODEL_ARCHIVE_LIST as TF_XGLM_PRETRAINED_MODEL_ARCHIVE_LIST,
+    )
+    from pyxglm.archive import (
+        XGLM_PRETRAINED_CONFIG_ARCHIVE_MAP as XGLM_PRETRAINED_CONFIG_ARCHIVE_MAP,
+    )
+    from pyxglm.archive import (
+        XGLM_PRETRAINED_MODEL_ARCHIVE_LIST as XGLM_PRETRAINED_MODEL_ARCHIVE_LIST,
+    )
     from pyxglm.cache import KVCache as KVCache
     from pyxglm.config import XGLMConfig as XGLMConfig
     from pyxglm.dtypes import bfloat16 as bfloat16
@@ -41,6 +50,9 @@ _HOMES = {
     "XGLMModel": "pyxglm.modeling",
     "XGLMPreTrainedModel": "pyxglm.pretrained",
     "XGLMTokenizer": "pyxglm.tokenization",
+    "TF_XGLM_PRETRAINED_MODEL_ARCHIVE_LIST": "pyxglm.archive",
+    "XGLM_PRETRAINED_CONFIG_ARCHIVE_MAP": "pyxglm.archive",
+    "XGLM_PRETRAINED_MODEL_ARCHIVE_LIST": "pyxglm.archive",
     "bfloat16": "pyxglm.dtypes",
     "generate": "pyxglm.generation",
     "get_num_threads": "pyxglm.ops.native_library",

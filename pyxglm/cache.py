@@ -6,7 +6,7 @@ tokens. They never change once computed, so each is computed once and kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -133,9 +133,12 @@ class KVCache(Sequence[LayerPast]):
         """Return the number of tokens stored, P."""
         return self.length
 
-    def to_tuple(self) -> tuple[LayerPast, ...]:
-        """Return the tuple of tuples of transformers (views, not copies)."""
-        return tuple(self)
+    def to_tuple(self, dropped: Collection[int] = ()) -> tuple[LayerPast, ...]:
+        """Return the tuple of tuples of transformers (views, not copies).
+
+        Layers that a pass in training mode has `dropped` have no entry in it.
+        """
+        return tuple(self[layer] for layer in range(len(self)) if layer not in dropped)
 
     def __len__(self) -> int:
         return len(self._layers)

@@ -15,6 +15,7 @@ norm, and the embedding matrix once more as the output head.
 Weights come as nested dicts whose keys are the checkpoint's own names, so the
 tree of calls below is the tree of parameters. `ops` is the namespace of a
 backend: `ops.reference` in NumPy, with every formula; nothing here asks which.
+In training it is `ops.dropout`, which leaves things out at random.
 
 Shapes (the key to every suffix in this package):
 
@@ -72,6 +73,7 @@ class Pass(NamedTuple):
     head_mask_LH: Sequence[Array] | None = None  # factors on each head's attention weights
     cross_head_mask_LH: Array | None = None
     trace: Trace = Trace()
+    dropped: frozenset[int] = frozenset()  # layers left out: only in training (LayerDrop)
 
 
 def embed(ids_BT: Array, positions_BT: Array, embed_VD: Array, table_PD: Array,
@@ -103,7 +105,8 @@ def decode(hidden_BTD: Array, model: Any, run: Pass) -> Array:
     for index, layer in enumerate(model["layers"]):
         if run.trace.hidden_states is not None:
             run.trace.hidden_states.append(hidden_BTD)
-        hidden_BTD = block(hidden_BTD, layer, index, run)
+        if index not in run.dropped:
+            hidden_BTD = block(hidden_BTD, layer, index, run)
     hidden_BTD = run.ops.layer_norm(hidden_BTD, *affine(model["layer_norm"]))
     if run.trace.hidden_states is not None:  # the last block's raw output is not shown
         run.trace.hidden_states.append(hidden_BTD)

@@ -246,6 +246,15 @@ def check_cache(
             )
 
 
+def check_dropped(given: Any, config: XGLMConfig) -> None:
+    """Refuse a `KVCache` where layers are left out: it holds as many tokens of each."""
+    if isinstance(given, KVCache) and config.layerdrop:
+        raise ValueError(
+            "past_key_values is a KVCache, expected a tuple or None (in generate: use_cache=False):"
+            f" training mode leaves out layers (layerdrop is {config.layerdrop})"
+        )
+
+
 def check_remembered(cache: KVCache | None, encoder: Encoder | None) -> None:
     """Refuse an encoder mask that does not fit the encoder's keys in the cache.
 

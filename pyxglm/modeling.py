@@ -77,6 +77,8 @@ class XGLMModel(XGLMPreTrainedModel):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
+        *,
+        rng: Any = None,
     ) -> Any:
         """Compute the hidden states of T tokens that follow P remembered ones; S = P + T.
 
@@ -105,6 +107,9 @@ class XGLMModel(XGLMPreTrainedModel):
             comes from the embedding.
         use_cache, output_attentions, output_hidden_states, return_dict
             What to return; None as in the configuration.
+        rng
+            A generator or a seed: make this call in training mode, and draw
+            from it. None: as `train` and `eval` have set the model.
 
         Returns
         -------
@@ -135,6 +140,9 @@ class XGLMModel(XGLMPreTrainedModel):
         else:
             raise ValueError("You have to specify either input_ids or inputs_embeds")
 
+        ops, dropped = self._operations(rng)
+        if ops is not self._ops:
+            inputs.check_dropped(past_key_values, config)
         cache = self._cache(past_key_values, B, T, wants.cache, encoder_hidden_states is not None)
         P = 0 if cache is None else cache.length
         rows = self._positions.rows(P + T)
@@ -143,13 +151,14 @@ class XGLMModel(XGLMPreTrainedModel):
 
         run = decoder.Pass(
             config,
-            self._ops,
+            ops,
             inputs.self_mask(attention_mask, B, T, P + T, dtype),
             cache,
             inputs.encoder_states(encoder_hidden_states, encoder_attention_mask, config, B, dtype),
             self._head_mask(head_mask, dtype),
             inputs.head_mask("cross_attn_head_mask", cross_attn_head_mask, config, dtype),
             wants.trace(cross=encoder_hidden_states is not None),
+            dropped,
         )
         inputs.check_remembered(cache, run.encoder)
         # Infinities and NaN in weights or inputs go through the arithmetic as in torch.
@@ -157,16 +166,16 @@ class XGLMModel(XGLMPreTrainedModel):
             if input_ids is not None:
                 embed_VD = self._parameters[EMBEDDING]
                 hidden_BTD = decoder.embed(
-                    ids_BT, positions_BT, embed_VD, table_PD, config, self._ops, dtype
+                    ids_BT, positions_BT, embed_VD, table_PD, config, ops, dtype
                 )
             else:
-                hidden_BTD = self._ops.add_positions(embeds_BTD, positions_BT, table_PD)
+                hidden_BTD = ops.add_positions(embeds_BTD, positions_BT, table_PD)
             hidden_BTD = decoder.decode(hidden_BTD, self._parameters.tree["model"], run)
 
         remembered: Any = None
         if wants.cache and cache is not None:
             cache.commit(T)
-            remembered = cache if isinstance(past_key_values, KVCache) else cache.to_tuple()
+            remembered = cache if cache is past_key_values else cache.to_tuple(dropped)
         result = BaseModelOutputWithPastAndCrossAttentions(
             last_hidden_state=hidden_BTD,
             past_key_values=remembered,
@@ -258,6 +267,7 @@ class XGLMForCausalLM(GenerationMixin, ScoringMixin, XGLMPreTrainedModel):
         loss_type: str | None = None,
         logits_to_keep: int = 0,
         output_logits: bool = True,
+        rng: Any = None,
     ) -> Any:
         """Compute next-token logits, and a loss if there are labels.
 
@@ -265,7 +275,7 @@ class XGLMForCausalLM(GenerationMixin, ScoringMixin, XGLMPreTrainedModel):
         ----------
         input_ids, attention_mask, position_ids, encoder_hidden_states, \
 encoder_attention_mask, head_mask, cross_attn_head_mask, past_key_values, inputs_embeds, \
-use_cache, output_attentions, output_hidden_states, return_dict
+use_cache, output_attentions, output_hidden_states, return_dict, rng
             As in `XGLMModel.forward`.
         labels
             Token ids (B, T), usually `input_ids`; -100 marks those that do not
@@ -304,7 +314,7 @@ use_cache, output_attentions, output_hidden_states, return_dict
         result = self.model.forward(
             input_ids, attention_mask, position_ids, encoder_hidden_states, encoder_attention_mask,
             head_mask, cross_attn_head_mask, past_key_values, inputs_embeds, use_cache,
-            output_attentions, output_hidden_states, return_dict=True,
+            output_attentions, output_hidden_states, return_dict=True, rng=rng,
         )  # fmt: skip
         hidden_BTD, head_VD, pad = result[0], self._head(), self.config.pad_token_id
         logits_BTV = None

@@ -63,8 +63,8 @@ class ScoringMixin(VocabularyMixin):
         Raises
         ------
         ValueError, TypeError, IndexError
-            If an argument has another shape or kind than expected, or an id is
-            beyond the vocabulary.
+            If an argument has another shape or kind than expected, an id is
+            beyond the vocabulary, or the model is in training mode.
 
         Examples
         --------
@@ -78,6 +78,8 @@ class ScoringMixin(VocabularyMixin):
         """
         from pyxglm.generation.prompts import positions as counted_positions
 
+        if self.model.training:
+            raise ValueError("log_probs: the model is in training mode, expected eval() before")
         head_VD = self._head()
         step = whole_number("chunk_size", chunk_size, 1)
         ids_BT = token_ids("input_ids", input_ids, len(self._parameters[EMBEDDING]))

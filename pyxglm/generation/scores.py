@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from pyxglm.cache import KVCache
-from pyxglm.dtypes import Array
+from pyxglm.dtypes import COMPUTE, Array
 from pyxglm.generation.repetition import Repetition
+from pyxglm.inputs import encoder_states, token_ids
 from pyxglm.inputs import positions as checked_positions
-from pyxglm.inputs import token_ids
 from pyxglm.modeling import XGLMForCausalLM, XGLMModel
 from pyxglm.packing import decode_packed, join
 from pyxglm.pretrained import XGLMPreTrainedModel
@@ -66,6 +66,7 @@ def ask(model: Any, repetition: Repetition, **inputs: Any) -> tuple[AllScores, A
 
     `XGLMForCausalLM` computes hidden states only. A class made from it that has
     a `forward` of its own is called like any other model: it may change logits.
+    So is a model in training mode, in which no step is like another.
 
     Raises
     ------
@@ -74,7 +75,8 @@ def ask(model: Any, repetition: Repetition, **inputs: Any) -> tuple[AllScores, A
     """
     kind = type(model)
     own = (XGLMForCausalLM.forward, XGLMForCausalLM.__call__)
-    if isinstance(model, XGLMForCausalLM) and (kind.forward, kind.__call__) == own:
+    plain = isinstance(model, XGLMForCausalLM) and (kind.forward, kind.__call__) == own
+    if plain and not model.model.training:
         last_B1D, past = _last_states(model.model, repetition, **inputs)
         return HiddenScores(last_B1D, model._head(), model._ops), past
     outputs = model(**inputs, return_dict=True, **_last_logits_only(model))
@@ -89,13 +91,15 @@ def ask(model: Any, repetition: Repetition, **inputs: Any) -> tuple[AllScores, A
 def _last_states(model: XGLMModel, repetition: Repetition, **inputs: Any) -> tuple[Array, Any]:
     """Return the hidden states (B, 1, D) of the last column, and the past.
 
-    A batch with padding among its new tokens is packed, so that none is computed.
+    A batch with padding among its new tokens is packed, so that none is computed;
+    but not if there is an encoder, whose states stand in a batch too.
     """
     ids_BT, mask_BS = inputs["input_ids"], inputs["attention_mask"]
     if ids_BT.shape[1] == 1 < mask_BS.shape[1]:
         return repetition.step(model, **inputs)
     real_BT = mask_BS == 1
-    if real_BT.shape != ids_BT.shape or real_BT.all() or not real_BT[:, -1].all():
+    padded = real_BT.shape == ids_BT.shape and not real_BT.all() and bool(real_BT[:, -1].all())
+    if not padded or "encoder_hidden_states" in inputs:
         outputs = model(**inputs, return_dict=True)
         return outputs.last_hidden_state[:, -1:], outputs.past_key_values
     B, T = ids_BT.shape
@@ -109,6 +113,25 @@ def _last_states(model: XGLMModel, repetition: Repetition, **inputs: Any) -> tup
     if caches is not None:
         join(caches, real_BT, batch)
     return hidden_ND[np.cumsum(lengths) - 1][:, None], batch
+
+
+def encoder_inputs(model: Any, states: Any, mask: Any, B: int) -> dict[str, Any]:
+    """Return the arguments that give a model an encoder's states; none if there are none.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one of this package's models cannot take them, or a mask comes alone.
+    """
+    if states is None:
+        if mask is not None:
+            raise ValueError(
+                "encoder_attention_mask is given, expected none: there are no encoder_hidden_states"
+            )
+        return {}
+    if isinstance(model, XGLMPreTrainedModel):
+        encoder_states(states, mask, model.config, B, COMPUTE[model.compute])
+    return {"encoder_hidden_states": states, "encoder_attention_mask": mask}
 
 
 def new_cache(model: Any, tokens: int) -> KVCache | None:

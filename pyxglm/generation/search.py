@@ -32,7 +32,7 @@ from pyxglm.generation.choice import (
 )
 from pyxglm.generation.prompts import Prompts, padding_id, positions, prepare
 from pyxglm.generation.repetition import Repetition
-from pyxglm.generation.scores import AllScores, ask, new_cache
+from pyxglm.generation.scores import AllScores, ask, encoder_inputs, new_cache
 from pyxglm.generation.settings import GenerationConfig
 
 #: Draws among more tokens than this begin with the scores of all: finding so many
@@ -57,6 +57,7 @@ class _Plan(NamedTuple):
     """Everything that was decided before the first step."""
 
     prompts: Prompts
+    encoder: dict[str, Any]  # arguments of every call besides those that change
     settings: GenerationConfig
     steps: int
     processors: tuple[Processor, ...]
@@ -68,6 +69,8 @@ def generate(
     input_ids: Any = None,
     *,
     attention_mask: Any = None,
+    encoder_hidden_states: Any = None,
+    encoder_attention_mask: Any = None,
     generation_config: GenerationConfig | None = None,
     logits_processor: Sequence[Processor] = (),
     streamer: Streamer | None = None,
@@ -86,6 +89,9 @@ def generate(
     attention_mask
         Zeros at padding. Without it, lists of unequal length need none; in an
         array, ids equal to `pad_token_id` count as padding.
+    encoder_hidden_states, encoder_attention_mask
+        (B, E, D) and (B, E): what a model with cross-attention attends to at
+        every step. (transformers 4.37 takes them and drops them.)
     generation_config
         Settings; without it the model's own.
     logits_processor
@@ -120,9 +126,11 @@ def generate(
         If the batch is padded on the right, if settings of sampling are given
         without ``do_sample=True``, or both lengths are.
     """
+    encoder = (encoder_hidden_states, encoder_attention_mask)
     plan = _plan(
-        model, input_ids, attention_mask, generation_config, logits_processor, seed, settings
-    )
+        model, input_ids, attention_mask, encoder, generation_config, logits_processor, seed,
+        settings,
+    )  # fmt: skip
     if streamer is not None:
         streamer.put(plan.prompts.ids_BT)
     columns = [plan.prompts.ids_BT]
@@ -140,6 +148,8 @@ def stream(
     input_ids: Any = None,
     *,
     attention_mask: Any = None,
+    encoder_hidden_states: Any = None,
+    encoder_attention_mask: Any = None,
     generation_config: GenerationConfig | None = None,
     logits_processor: Sequence[Processor] = (),
     seed: int = 0,
@@ -155,9 +165,11 @@ def stream(
     iterator of ids_B
         The new id of every row, ``pad_token_id`` for finished rows.
     """
+    encoder = (encoder_hidden_states, encoder_attention_mask)
     plan = _plan(
-        model, input_ids, attention_mask, generation_config, logits_processor, seed, settings
-    )
+        model, input_ids, attention_mask, encoder, generation_config, logits_processor, seed,
+        settings,
+    )  # fmt: skip
     return _search(model, plan)
 
 
@@ -165,6 +177,7 @@ def _plan(
     model: Any,
     input_ids: Any,
     attention_mask: Any,
+    encoder: tuple[Any, Any],
     generation_config: GenerationConfig | None,
     logits_processor: Sequence[Processor],
     seed: int,
@@ -191,7 +204,10 @@ def _plan(
         idle = [name for name in ("temperature", "top_k", "top_p") if changes.get(name) is not None]
         if idle:
             _warn(f"{', '.join(idle)} without do_sample=True: the search is greedy")
-    return _Plan(prompts, settings, int(steps), tuple(logits_processor), generators(seed, B))
+    return _Plan(
+        prompts, encoder_inputs(model, *encoder, B), settings, int(steps),
+        tuple(logits_processor), generators(seed, B),
+    )  # fmt: skip
 
 
 def default_settings(model: Any) -> GenerationConfig:
@@ -223,6 +239,7 @@ def _search(model: Any, plan: _Plan) -> Iterator[Array]:
             position_ids=positions(mask_BT)[:, past:],
             past_key_values=cache,
             use_cache=settings.use_cache,
+            **plan.encoder,
         )
         next_B = _choose(scores, ids_BT, unfinished_B, plan)
         next_B = np.where(unfinished_B, next_B, pad)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pyxglm import KVCache, XGLMConfig, XGLMForCausalLM, XGLMModel
-from pyxglm.generation import GenerationConfig, generate
+from pyxglm.generation import GenerationConfig, generate, stream
 
 CONFIG = XGLMConfig(
     vocab_size=40, d_model=16, ffn_dim=24, num_layers=2, attention_heads=4, init_std=0.4
@@ -100,3 +100,33 @@ class TestTheModelSOwnSettings:
     def test_the_bare_model_has_none(self, tmp_path):
         XGLMModel(CONFIG).save_pretrained(tmp_path)
         assert not (tmp_path / "generation_config.json").exists()
+
+
+CROSSED = XGLMConfig(**{**CONFIG.to_dict(), "add_cross_attention": True})
+STATES = np.random.default_rng(5).standard_normal((3, 4, 16)).astype(np.float32)
+
+
+def test_an_encoders_states_are_attended_to_at_every_step():
+    model = XGLMForCausalLM(CROSSED, seed=4)
+    mask = np.array([[1, 1, 0, 0], [1, 1, 1, 1], [0, 1, 1, 0]])
+    encoder = {"encoder_hidden_states": STATES, "encoder_attention_mask": mask}
+    found = generate(model, PROMPTS, **encoder, **OPTIONS)
+    for row, prompt in enumerate(PROMPTS):
+        alone = {"encoder_hidden_states": STATES[row : row + 1, mask[row] == 1]}
+        ids = list(prompt)
+        for _ in range(12):
+            ids.append(int(model([ids], **alone).logits[0, -1].argmax()))
+        assert found[row, 5 - len(prompt) :].tolist() == ids
+    assert found.tolist() != generate(model, PROMPTS, **OPTIONS).tolist()
+    steps = np.stack(list(stream(model, PROMPTS, **encoder, **OPTIONS)), axis=1)
+    assert np.array_equal(found[:, 5:], steps)
+
+
+def test_states_that_cannot_be_attended_to_are_refused_before_the_first_step():
+    model = XGLMForCausalLM(CROSSED, seed=4)
+    with pytest.raises(ValueError, match="there are no encoder_hidden_states$"):
+        stream(model, PROMPTS, encoder_attention_mask=np.ones((3, 4)))
+    with pytest.raises(ValueError, match="^encoder_hidden_states has batch size 2, expected 3"):
+        stream(model, PROMPTS, encoder_hidden_states=STATES[:2])
+    with pytest.raises(ValueError, match="the model has no cross-attention"):
+        stream(XGLMForCausalLM(CONFIG), PROMPTS, encoder_hidden_states=STATES)

@@ -155,8 +155,48 @@ def hazards() -> list[Case]:
     ]  # fmt: skip
 
 
+def training() -> list[Case]:
+    """Run in training mode: every rate alone and all together, layers left out, a cache."""
+    rows = ids(12, 2, 5)
+    every = {
+        "output_attentions": True,
+        "output_hidden_states": True,
+        "keep": ["logits", "loss", "hidden_states", "attentions", "cross_attentions"],
+    }
+    rates = {"dropout": 0.3, "attention_dropout": 0.4, "activation_dropout": 0.2}
+    none = dict.fromkeys(rates, 0.0)
+    call = {"input_ids": rows, "attention_mask": [[1] * 5, [0, 0, 1, 1, 1]], "labels": rows}
+    encoder = {
+        "encoder_hidden_states": {"noise": 51, "shape": [2, 3, 16]},
+        "encoder_attention_mask": [[1, 1, 0], [1, 1, 1]],
+    }
+    steps = [
+        {"input_ids": rows, "keep": []},
+        {"input_ids": ids(13, 2, 2), "past": 0, "keep": ["logits", "past_key_values.1"]},
+    ]
+    found = [case(name, {**call, "keep": ["loss", "logits"]}, seed=920, **{**none, name: rate})
+             for name, rate in rates.items()]  # fmt: skip
+    found += [
+        case("all", {**call, **every}, {**call, "keep": ["loss"]}, seed=921, **rates),
+        case("head_mask", {**call, "output_attentions": True, "keep": ["attentions"],
+                           "head_mask": [[0.5, 1, 0, 1], [1, 1, 2, 1]]}, seed=922, **rates),
+        case("cross", {**call, **encoder, **every}, seed=923, add_cross_attention=True, **rates),
+        case("embeds", {"inputs_embeds": {"noise": 52, "shape": [2, 5, 16]}}, seed=924, **rates),
+        case("past", *steps, seed=925, **rates),
+        case("layers", *[{**call, **every, "keep": ["hidden_states"]}] * 2, seed=926,
+             num_layers=5, layerdrop=0.4, **none),
+        case("layers_and_all", {"input_ids": rows, "keep": ["past_key_values.1", "logits"]},
+             seed=927, num_layers=4, layerdrop=0.4, **rates),
+        case("no_layers", {**call, **every, "keep": ["hidden_states"]}, seed=928,
+             layerdrop=1.0, **rates),
+        case("nothing_left", {**call, "keep": ["logits"]}, seed=929, **dict.fromkeys(rates, 1.0)),
+        case("nothing_dropped", {**call, "keep": ["logits"]}, seed=929, **none),
+    ]  # fmt: skip
+    return [{**one, "training": one["seed"]} for one in found]
+
+
 GROUPS: dict[str, Callable[[], list[Case]]] = {
     "widths": widths, "activations": activations, "masks": masks, "past": past, "heads": heads,
     "embeds": embeds, "cross": cross, "positions": positions, "losses": losses,
-    "outputs": outputs, "hazards": hazards,
+    "outputs": outputs, "hazards": hazards, "training": training,
 }  # fmt: skip

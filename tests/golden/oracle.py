@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from golden.flatten import FIELDS, flatten, structure
-from golden.weights import as_array, as_stored, make_weights, widen
+from golden.weights import Draws, as_array, as_stored, make_weights, widen
 from transformers import XGLMConfig, XGLMForCausalLM
 
 FLOATS = {"encoder_hidden_states", "head_mask", "cross_attn_head_mask", "inputs_embeds"}
@@ -69,10 +69,46 @@ def default_dtype(dtype: torch.dtype) -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
+@contextmanager
+def trained(model: XGLMForCausalLM, case: dict[str, Any]) -> Iterator[None]:
+    """Put a case's model into training mode, if it says so, with the case's draws.
+
+    What to keep is drawn by `Draws` instead of torch, at the places where the
+    oracle calls dropout, and for each call first of all the layers to leave out.
+    """
+    if "training" not in case:
+        yield
+        return
+    draws, layers = Draws(case["training"]), []
+
+    def begin(*_: Any) -> None:
+        layers[:] = draws.random(model.config.num_layers) if model.config.layerdrop else []
+
+    def rand(size: Any) -> torch.Tensor:
+        return torch.tensor(layers.pop(0) if layers else 1.0)
+
+    def dropout(x: torch.Tensor, p: float = 0.5, training: bool = True) -> torch.Tensor:
+        if not training or p == 0:
+            return x
+        kept = torch.from_numpy(draws.random(tuple(x.shape)) >= p).to(x.dtype)
+        return x * (kept.div(1 - p) if p < 1 else torch.zeros_like(x))
+
+    hook = model.model.register_forward_pre_hook(begin)
+    functional = torch.nn.functional
+    before = functional.dropout, torch.rand
+    functional.dropout, torch.rand = dropout, rand
+    model.train()
+    try:
+        yield
+    finally:
+        hook.remove()
+        functional.dropout, torch.rand = before
+
+
 def run_case(case: dict[str, Any], dtype: torch.dtype) -> tuple[list[dict[str, Any]], np.ndarray]:
     """Return, for each call, its arrays and structure; and the position table at the end."""
     model, weights = build(case, dtype)
-    with default_dtype(dtype), torch.no_grad():
+    with default_dtype(dtype), torch.no_grad(), trained(model, case):
         results = run_calls(model, case, weights, dtype)
     return results, model.model.embed_positions.weights.float().numpy()
 

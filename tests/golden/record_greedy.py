@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from golden.oracle import build
+from golden.weights import as_array
 
 CONFIG = {
     "vocab_size": 31,
@@ -33,11 +34,13 @@ def entry(
     ids: list[list[int]],
     mask: list[list[int]] | None = None,
     fields: dict[str, Any] | None = None,
+    encoder: dict[str, Any] | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
     """Describe one call of generate."""
     return {"name": name, "config": {**CONFIG, **(fields or {})}, "seed": seed, "profile": "sharp",
             "stored": "float32", "input_ids": ids, "attention_mask": mask,
+            **({"encoder": encoder} if encoder else {}),
             "settings": {"max_new_tokens": 14, **settings}}  # fmt: skip
 
 
@@ -46,6 +49,9 @@ def entries() -> list[dict[str, Any]]:
     padded = [[2, 9, 17, 25], [1, 1, 2, 11], [1, 2, 30, 8]]
     seen = [[1, 1, 1, 1], [0, 0, 1, 1], [0, 1, 1, 1]]
     same = [[2, 9, 17, 25], [2, 30, 8, 8], [5, 6, 7, 2]]
+    cross = {"add_cross_attention": True}
+    states = {"encoder_hidden_states": {"noise": 61, "shape": [3, 5, 24]}}
+    some = {**states, "encoder_attention_mask": [[1] * 5, [1, 1, 0, 0, 0], [0, 1, 0, 1, 1]]}
     ragged = [[1] * 6 + [2], [2, 9, 8, 7, 6, 5, 4], [1, 1, 1, 2, 19, 20, 21]]
     return [
         entry("one_prompt", 1001, [[2, 9, 17, 25]]),
@@ -76,6 +82,10 @@ def entries() -> list[dict[str, Any]]:
         entry("unscaled", 1040, padded, seen, {"scale_embedding": False}),
         entry("odd_width_relu", 1041, padded, seen,
               {"d_model": 15, "attention_heads": 5, "ffn_dim": 33, "activation_function": "relu"}),
+        entry("cross", 1050, same, [[1] * 4] * 3, cross, states),
+        entry("cross_left_padded", 1050, padded, seen, cross, some),
+        entry("cross_one_token", 1051, [[2]] * 3, None, cross, some),
+        entry("cross_without_cache", 1051, padded, seen, cross, some, use_cache=False),
     ]  # fmt: skip
 
 
@@ -98,10 +108,19 @@ def record(folder: Path) -> None:
           f"stopped early, smallest margin {smallest:.1e}")  # fmt: skip
 
 
+def attend(model: Any, encoder: dict[str, Any]) -> None:
+    """Let generate hand an encoder's states to the model: 4.37.2 drops them without a word."""
+    states = {name: torch.from_numpy(as_array(value, {})) for name, value in encoder.items()}
+    prepare = model.prepare_inputs_for_generation
+    model.prepare_inputs_for_generation = lambda ids, **kwargs: {**prepare(ids, **kwargs), **states}
+
+
 def generate(one: dict[str, Any]) -> tuple[list[list[int]], float]:
     """Return the oracle's ids, and the smallest lead of a chosen token."""
     model, _ = build(one, torch.float32)
     mask = one["attention_mask"]
+    if "encoder" in one:
+        attend(model, one["encoder"])
     with torch.no_grad():
         out = model.generate(
             torch.tensor(one["input_ids"]),

@@ -40,6 +40,25 @@ def noise(seed: int, name: str, shape: tuple[int, ...]) -> np.ndarray:
     return ((2 * total - 4 * 65535) / _SPREAD).reshape(shape)
 
 
+class Draws(np.random.Generator):
+    """A generator whose `random` counts and hashes, for both sides of a case in training mode.
+
+    (NumPy's own may draw other numbers in another version.)
+    """
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(np.random.PCG64(0))
+        self._seed, self._drawn = seed, 0
+
+    def random(self, size: Any = None, *_: Any) -> Any:
+        shape = () if size is None else tuple(np.atleast_1d(size))
+        count = math.prod(shape)
+        index = np.arange(self._drawn, self._drawn + count, dtype=np.uint64)
+        self._drawn += count
+        word = _mix(_mix(index) ^ np.uint64(self._seed * 0x9E3779B9))
+        return ((word >> np.uint64(11)).astype(np.float64) / 2.0**53).reshape(shape)
+
+
 def _mix(word: np.ndarray) -> np.ndarray:
     """Apply splitmix64's finaliser: every input bit reaches every output bit."""
     word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from golden.weights import as_array, as_stored, make_weights
+from golden.weights import Draws, as_array, as_stored, make_weights
 
 from pyxglm.config import XGLMConfig
 from pyxglm.dtypes import bfloat16
@@ -83,6 +83,8 @@ def run(
     """Make a case's calls one after the other, and return their outputs as mappings."""
     stored = weights_of(case) if weights is None else weights
     model = build(case, compute, table, stored)
+    if "training" in case:
+        model.train(rng=Draws(case["training"]))
     caches: list[Any] = []
     outputs = []
     for call in case["calls"]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from golden.compare import FOLDER
+from golden.weights import as_array
 from parity.harness import build
 
 CALLS = json.loads((FOLDER / "greedy.json").read_text(encoding="utf-8"))
@@ -22,6 +23,7 @@ def test_greedy_ids(call: dict[str, Any], compute: str) -> None:
         np.array(call["input_ids"]),
         attention_mask=None if mask is None else np.array(mask),
         do_sample=False,
+        **{name: as_array(value, {}) for name, value in call.get("encoder", {}).items()},
         **call["settings"],
     )
     assert np.asarray(found).tolist() == call["output_ids"]
