@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from pyxglm.tokenization.decoding import Decoding
 from pyxglm.tokenization.special_tokens import Token, logger
 from pyxglm.tokenization.splitting import Stretch
 from pyxglm.tokenization.token_table import TokenTable
@@ -19,22 +20,8 @@ from pyxglm.tokenization.vocabulary import Vocabulary
 #: What a space looks like inside a piece.
 SPACE_MARK = "▁"
 
-#: English typography that `clean_up_tokenization` mends, in this order.
-_CLEAN_UPS = (
-    (" .", "."),
-    (" ?", "?"),
-    (" !", "!"),
-    (" ,", ","),
-    (" ' ", "'"),
-    (" n't", "n't"),
-    (" 'm", "'m"),
-    (" 's", "'s"),
-    (" 've", "'ve"),
-    (" 're", "'re"),
-)
 
-
-class TextTokens(TokenTable):
+class TextTokens(Decoding, TokenTable):
     """A table of tokens that cuts texts into them and puts texts together again.
 
     Parameters
@@ -252,29 +239,3 @@ class TextTokens(TokenTable):
         if clean_up_tokenization_spaces is None:
             clean_up_tokenization_spaces = self.clean_up_tokenization_spaces
         return self.clean_up_tokenization(text) if clean_up_tokenization_spaces else text
-
-    def batch_decode(
-        self,
-        sequences: Iterable[Any],
-        skip_special_tokens: bool = False,
-        clean_up_tokenization_spaces: bool | None = None,
-        **kwargs: Any,
-    ) -> list[str]:
-        """Apply `decode` to each of several sequences, or to each row of an array."""
-        return [
-            self.decode(ids, skip_special_tokens, clean_up_tokenization_spaces, **kwargs)
-            for ids in sequences
-        ]
-
-    @staticmethod
-    def clean_up_tokenization(out_string: str) -> str:
-        """Take out the space before English punctuation and clitics.
-
-        Examples
-        --------
-        >>> TextTokens.clean_up_tokenization("It 's here , is n't it ?")
-        "It's here, isn't it?"
-        """
-        for found, replacement in _CLEAN_UPS:
-            out_string = out_string.replace(found, replacement)
-        return out_string

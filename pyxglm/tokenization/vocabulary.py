@@ -46,6 +46,11 @@ _PROCESSOR_OPTIONS: dict[str, tuple[type, ...]] = {
 }
 
 
+def tokens_of(model: ModelProto) -> list[str]:
+    """Return the tokens of a sentencepiece model in the order of XGLM's ids."""
+    return [*FAIRSEQ_TOKENS, *model.pieces[3:], *MADEUP_WORDS]
+
+
 class Vocabulary:
     """A sentencepiece model under XGLM's numbering.
 
@@ -67,7 +72,7 @@ class Vocabulary:
     """
 
     def __init__(self, model: ModelProto, options: Mapping[str, Any], where: str) -> None:
-        self.tokens = [*FAIRSEQ_TOKENS, *model.pieces[3:], *MADEUP_WORDS]
+        self.tokens = tokens_of(model)
         self.ids = {piece: index + FAIRSEQ_OFFSET for index, piece in enumerate(model.pieces)}
         # Asking the library for its unknown piece gives number 0, which means "unknown" as well.
         del self.ids[model.pieces[0]]
@@ -154,7 +159,7 @@ class Vocabulary:
         field 2 holds the pieces: 1 piece, 2 id, 3 surface, 4 begin, 5 end.
         """
         # That message knows none of the four: they are applied to what it says.
-        plain = {name: False for name in ("add_bos", "add_eos", "reverse", "emit_unk_piece")}
+        plain = dict.fromkeys(("add_bos", "add_eos", "reverse", "emit_unk_piece"), False)
         data: bytes = self._encoded(text, "serialized_proto", **plain)
         for key, start, stop in fields(data):
             if key >> 3 == 2:
