@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pyxglm.tokenization import AddedToken as AddedToken
     from pyxglm.tokenization import BatchEncoding as BatchEncoding
     from pyxglm.tokenization import XGLMTokenizer as XGLMTokenizer
+    from pyxglm.tokenization import XGLMTokenizerFast as XGLMTokenizerFast
 
 #: Every public name and the module that holds it.
 _HOMES = {
@@ -41,6 +42,7 @@ _HOMES = {
     "XGLMModel": "pyxglm.modeling",
     "XGLMPreTrainedModel": "pyxglm.pretrained",
     "XGLMTokenizer": "pyxglm.tokenization",
+    "XGLMTokenizerFast": "pyxglm.tokenization",
     "bfloat16": "pyxglm.dtypes",
     "generate": "pyxglm.generation",
     "get_num_threads": "pyxglm.ops.native_library",
