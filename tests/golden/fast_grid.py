@@ -71,6 +71,17 @@ def _lookings() -> list[tuple[Any, ...]]:
     ]
 
 
+def _trained() -> list[tuple[Any, ...]]:
+    """Return looks at a tokenizer with a new vocabulary."""
+    return [
+        *(("get", name) for name in ("special_tokens_map", "all_special_ids", "padding_side")),
+        ("vocabulary",),
+        ("get", "added_tokens_decoder"),
+        ("encode", ["a<new> b</s> <end>", "c"], {}),
+        *(("tokenize", [text], {}) for text in TEXTS[4:30:3]),
+    ]
+
+
 def _scenarios() -> list[tuple[str, dict[str, Any], list[tuple[Any, ...]]]]:
     facts = [("get", name) for name in ("vocab_size", "all_special_ids", "sep_token_id", "is_fast")]
     facts += [("len",), ("vocabulary",), ("get", "can_save_slow_tokenizer")]
@@ -99,6 +110,22 @@ def _scenarios() -> list[tuple[str, dict[str, Any], list[tuple[Any, ...]]]]:
         ("large", {}, calls.pads()),
         ("large", {}, calls.truncations()[::5]),
         ("large", {}, calls.conversions()),
+        (
+            "small",
+            {"bos_token": token("<s>", lstrip=True)},
+            [
+                (
+                    "train",
+                    {
+                        "vocab_size": 260,
+                        "new_special_tokens": ["<new>", "<other>"],
+                        "special_tokens_map": {"<pad>": "<PAD>", "</s>": "<end>"},
+                        "show_progress": False,
+                    },
+                ),
+                *_trained(),
+            ],
+        ),
         *states()[:-7],
         *(("small-hub", files, [*looks(), ("save",)]) for files in directories()[:3]),
     ]
@@ -122,6 +149,11 @@ def _byte_level() -> list[tuple[str, dict[str, Any], list[tuple[Any, ...]]]]:
             "bpe",
             BPE_ROLES,
             [("num_special_tokens_to_add", [], {"pair": pair}) for pair in (False, True)],
+        ),
+        (
+            "bpe",
+            BPE_ROLES,
+            [("train", {"vocab_size": 350, "show_progress": False}), *_trained()],
         ),
     ]
 

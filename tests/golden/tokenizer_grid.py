@@ -21,6 +21,8 @@ from golden import tokenizer_calls as calls
 from golden.tokenizer_states import states
 from golden.tokenizer_texts import DECODINGS, REFUSED, TEXTS
 
+HERE = Path(__file__).parent
+
 #: What an operation may raise to be refused.
 ERRORS = (ValueError, TypeError, IndexError, AttributeError, AssertionError, RuntimeError)
 
@@ -129,6 +131,11 @@ def run_scenario(
                 saved = str(target)
             if name == "pickle":
                 tokenizer = pickle.loads(pickle.dumps(tokenizer))  # noqa: S301
+                results.append(None)
+                continue
+            if name == "train":
+                lines = (HERE / "tokenizer" / "corpus.txt").read_text("utf-8").splitlines()
+                tokenizer = tokenizer.train_new_from_iterator(iter([lines]), **rest[0])
                 results.append(None)
                 continue
             if name == "copy":

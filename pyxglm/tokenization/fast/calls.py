@@ -199,7 +199,10 @@ class FastCalls(Calls, Decoding, FastTable):
             if {*range(len(texts))} <= {*found.sequence_ids}:
                 break
         else:
-            raise ValueError("the tokenizer has no token for any of " + ", ".join(_PROBES))
+            raise ValueError(
+                f"{self._backend.where}: the tokenizer has no token for any of "
+                + ", ".join(_PROBES)
+            )
         result: list[int] = []
         done: set[int] = set()
         for index, sequence in zip(found.ids, found.sequence_ids, strict=True):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -67,15 +68,18 @@ def check_document(document: Mapping[str, Any]) -> None:
         raise ValueError("the model's vocab is missing, expected an object or an array")  # noqa: TRY004
     if not vocabulary:
         raise ValueError("the model's vocab is empty")
+    _check_merges(model)
     for part in _objects(document.get("normalizer")):
-        if "precompiled_charsmap" in part:
-            _check_precompiled(part["precompiled_charsmap"])
+        if part.get("type") == "Precompiled" or "precompiled_charsmap" in part:
+            _check_precompiled(part.get("precompiled_charsmap"))
         content = part.get("content", "")
         if isinstance(content, str) and len(content) > LONGEST_REPLACEMENT:
             raise ValueError(
                 f"a replacement of {len(content)} characters, expected at most "
                 f"{LONGEST_REPLACEMENT}"
             )
+    for part in _objects(document.get("post_processor")):
+        _check_template(part)
     for entry in added_tokens(document):
         check_id(entry.get("id"), f"the id of added token {quoted(entry.get('content'))}")
 
@@ -100,13 +104,12 @@ def check_loaded(backend: Backend, document: Mapping[str, Any]) -> None:
                 f"{entry['id']}, but would get {index}: ids of added tokens go on from the "
                 "vocabulary's, and a token of the vocabulary keeps its own"
             )
-    for part in _objects(document.get("post_processor")):
-        for token, index in _named_ids(part):
-            if backend.token_to_id(token) != index:
-                raise ValueError(
-                    f"{backend.where}: the post_processor gives {quoted(token)} the id {index}, "
-                    f"but the vocabulary {backend.token_to_id(token)}"
-                )
+    for token, index in _named_ids(document.get("post_processor")):
+        if index != (own := backend.token_to_id(token)):
+            raise ValueError(
+                f"{backend.where}: the post_processor gives {quoted(token)} the id "
+                f"{quoted(index)}, but the vocabulary {own}"
+            )
 
 
 def check_id(index: object, what: str) -> None:
@@ -115,16 +118,56 @@ def check_id(index: object, what: str) -> None:
         raise ValueError(f"{what} is {quoted(index)}, expected 0 to {LARGEST_ID}")
 
 
-def _named_ids(part: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+def _named_ids(part: Any) -> Iterator[tuple[str, Any]]:
     """Yield the tokens that a post-processor names together with their ids."""
+    if not isinstance(part, dict):
+        return
     for role in ("sep", "cls"):  # of the kinds BertProcessing and RobertaProcessing
-        if isinstance(part.get(role), list):
-            yield part[role][0], part[role][1]
-    if isinstance(part.get("special_tokens"), dict):  # of the kind TemplateProcessing
-        for entry in part["special_tokens"].values():
-            if len(entry["ids"]) != len(entry["tokens"]):
-                raise ValueError(f"the post_processor's {quoted(entry['id'])} lacks tokens or ids")
-            yield from zip(entry["tokens"], entry["ids"], strict=True)
+        match part.get(role):
+            case [str() as token, index]:
+                yield token, index
+    match part.get("special_tokens"):  # of the kind TemplateProcessing
+        case dict() as entries:
+            for entry in entries.values():
+                # An id too few, or too many, is no token's.
+                yield from itertools.zip_longest(entry["tokens"], entry["ids"], fillvalue="")
+    match part.get("processors"):  # of the kind Sequence
+        case list() as parts:
+            for one in parts:
+                yield from _named_ids(one)
+
+
+def _check_merges(model: Mapping[str, Any]) -> None:
+    """Raise ValueError if a merge's second half lacks the prefix that the library cuts off it."""
+    prefix, merges = model.get("continuing_subword_prefix"), model.get("merges")
+    if not isinstance(prefix, str) or not isinstance(merges, list):
+        return
+    for merge in merges:
+        # Older files have "a b", newer ones ["a", "b"].
+        halves = merge.split(" ") if isinstance(merge, str) else merge
+        match halves:
+            case [_, str() as second] if not second.startswith(prefix):
+                raise ValueError(
+                    f"the merge {quoted(merge)} has a second half without the model's "
+                    f"continuing_subword_prefix {quoted(prefix)}"
+                )
+
+
+def _check_template(part: Mapping[str, Any]) -> None:
+    """Raise ValueError if a layout has a token that it does not explain, or a text too many."""
+    explained = part.get("special_tokens")
+    known = explained if isinstance(explained, dict) else {}
+    for layout in ("single", "pair"):
+        for step in _objects(part.get(layout)):
+            match step.get("SpecialToken"):
+                case {"id": str() as name} if name not in known:
+                    raise ValueError(
+                        f"the post_processor puts {quoted(name)} into its {layout} layout, "
+                        "but its special_tokens lack it"
+                    )
+            match step.get("Sequence"):
+                case {"id": "B"} if layout == "single":
+                    raise ValueError("the post_processor puts a text B into its single layout")
 
 
 def _objects(value: object) -> Iterator[dict[str, Any]]:
@@ -137,11 +180,13 @@ def _objects(value: object) -> Iterator[dict[str, Any]]:
             yield from _objects(item)
 
 
-def _check_precompiled(blob: object) -> None:
+def _check_precompiled(text: object) -> None:
+    """Check a table of replacements, which is written in base64."""
     try:
-        data = base64.b64decode(blob if isinstance(blob, str) else "?", validate=True)
+        data = base64.b64decode(text if isinstance(text, str) else "?", validate=True)
     except (binascii.Error, ValueError):
-        raise ValueError(f"precompiled_charsmap is {quoted(blob)}, expected base64") from None
-    if not data:
-        raise ValueError("precompiled_charsmap is empty")
+        data = b""
+    # Python takes what the library does not: left-over bits, more after the end.
+    if not data or base64.b64encode(data).decode() != text:
+        raise ValueError(f"precompiled_charsmap is {quoted(text)}, expected base64")
     check_charsmap(data)

@@ -12,6 +12,14 @@ from pyxglm.tokenization.fast.backend import Backend, library, refusals
 from pyxglm.tokenization.fast.document import added_tokens
 from pyxglm.tokenization.special_tokens import Token
 
+#: The library's name of the trainer for each kind of model.
+_TRAINERS = {
+    "Unigram": "UnigramTrainer",
+    "BPE": "BpeTrainer",
+    "WordLevel": "WordLevelTrainer",
+    "WordPiece": "WordPieceTrainer",
+}
+
 _WHERE = "train_new_from_iterator"
 
 
@@ -58,9 +66,9 @@ def train(
         ),
     ]
     with refusals(_WHERE):
-        trainer = getattr(tokenizers.trainers, f"{model['type']}Trainer")
+        trainer_class = getattr(tokenizers.trainers, _TRAINERS[model["type"]])
+        trainer = trainer_class(**{**arguments, **options})
         tokenizer = tokenizers.Tokenizer.from_str(json.dumps(document))
-        trainer = trainer(**{**arguments, **options})
         tokenizer.train_from_iterator(texts, trainer=trainer, length=length)
         trained = json.loads(tokenizer.to_str())
         trained["post_processor"] = _renumbered(post_processor, tokenizer, renamed)
