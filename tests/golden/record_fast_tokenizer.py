@@ -16,6 +16,9 @@ It writes ``tests/golden/tokenizer/fast.json.xz``:
 ``alignments``
     for three models, and each of `tokenizer_texts.TEXTS`, the offsets that
     sentencepiece itself (0.2.3) gives in characters;
+``pairs``
+    a sentencepiece model of the BPE kind in base64, and its converter's results
+    for each of `tokenizer_texts.TEXTS`;
 ``bpe``
     a byte-level BPE trained on ``corpus.txt``, the content of its
     tokenizer.json: some scenarios are about it, on PreTrainedTokenizerFast.
@@ -23,6 +26,7 @@ It writes ``tests/golden/tokenizer/fast.json.xz``:
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 import lzma
@@ -64,6 +68,29 @@ def train_byte_level() -> dict[str, Any]:
         special_tokens=[("<|endoftext|>", tokenizer.token_to_id("<|endoftext|>"))],
     )
     return json.loads(tokenizer.to_str())
+
+
+def train_pairs(path: Path) -> bytes:
+    """Train a sentencepiece model of the BPE kind."""
+    import sentencepiece
+
+    lines = (FOLDER / "corpus.txt").read_text(encoding="utf-8").splitlines()
+    with path.open("wb") as writer:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(lines),
+            model_writer=writer,
+            model_type="bpe",
+            vocab_size=450,
+            character_coverage=0.98,
+            normalization_rule_name="identity",
+            pad_id=-1,
+            unk_id=0,
+            bos_id=1,
+            eos_id=2,
+            minloglevel=2,
+            num_threads=1,
+        )
+    return path.read_bytes()
 
 
 def check_documents(models: Path, make: Any) -> None:
@@ -122,7 +149,12 @@ def main() -> None:
             processor = SentencePieceProcessor(model_file=str(folder / f"{model}.model"))
             found = (processor.encode(text, return_type="offset_mapping") for text in TEXTS)
             alignments[model] = [encoding["offsets"] for encoding in found]
+        trained = train_pairs(folder / "pairs.model")
+        operations = [("vocabulary",), *(("encode", [text], {}) for text in TEXTS)]
+        scenario = ("pairs", {}, operations)
+        pairs = run_scenario(scenario, XGLMTokenizerFast, AddedToken, folder, folder / "x", errors)
     document = {
+        "pairs": {"model": base64.b64encode(trained).decode(), "results": pairs},
         "bpe": bpe,
         "alignments": alignments,
         "differences": differences,

@@ -80,7 +80,9 @@ class XGLMTokenizerFast(PreTrainedTokenizer, FastCalls):
     a space at the end               is dropped              is a token "▁" (published
                                                              file; dropped by a
                                                              converted one)
-    "▁" at the beginning             gets another "▁"        stands for it
+    "▁" at the beginning             gets another "▁"        stands for it (XGLM's
+                                                             normaliser makes it a
+                                                             space: no difference)
     characters of several code       longest match           each group of code points
     points (Hangul jamo, ｶﾞ)                                 by its first match
     segmentations nearly as likely   float32 sums            float64 sums

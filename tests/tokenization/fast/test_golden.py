@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import warnings
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from golden.fast_grid import DIFFERENCES, SCENARIOS
 from golden.record_fast_tokenizer import results
 from golden.tokenizer_grid import run_scenario
+from golden.tokenizer_texts import TEXTS
 
 from pyxglm.tokenization import AddedToken, XGLMTokenizer, XGLMTokenizerFast
 
@@ -78,3 +80,12 @@ def test_the_rows_do_differ() -> None:
     for row in DIFFERENCES:
         seen = [RESULTS["differences"][model][row] for model in RESULTS["differences"]]
         assert any(slow != hub for slow, _, hub in seen), row
+
+
+def test_a_model_of_the_bpe_kind(tmp_path: Path) -> None:
+    """Its merges are not stored: they are found again, in the order of transformers."""
+    recorded = RESULTS["pairs"]
+    (tmp_path / "pairs.model").write_bytes(base64.b64decode(recorded["model"]))
+    operations = [("vocabulary",), *(("encode", [text], {}) for text in TEXTS)]
+    found = run(("pairs", {}, operations), XGLMTokenizerFast, tmp_path, tmp_path)
+    assert found == recorded["results"]

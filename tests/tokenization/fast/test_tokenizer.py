@@ -15,30 +15,29 @@ import numpy as np
 import pytest
 import tokenizers
 from golden.tokenizer_texts import TEXTS
-from tokenization.model_files import LAYOUT, model
+from tokenization.model_files import LAYOUT, field, model
 
 import pyxglm
+from pyxglm.generation.streaming import text_pieces
 from pyxglm.tokenization import AddedToken, XGLMTokenizer, XGLMTokenizerFast
 
 
 def test_near_ties(tmp_path: Path) -> None:
     """The one difference that a trained model shows too rarely: float32 sums, float64 sums.
 
-    "▁ab" scores -1 - 2⁻²³. "▁a" and "b" together score -1 - 9e-8, which is more; but the
-    nearest float32 is the same -1 - 2⁻²³, and of equals sentencepiece takes the first.
+    A mark scores -1 and each of ten letters -2.9e-8, too little for a float32 to
+    tell from nothing beside the -1; together they cost more than the whole word's
+    2⁻²² beyond it.
     """
-    whole, parts = np.float32(-1 - 2**-23), (np.float32(-1), np.float32(-9e-8))
-    assert sum(parts) == whole
-    assert sum(map(float, parts)) > float(whole)
-    pieces = [
-        ("▁ab", float(whole), None),
-        ("▁a", float(parts[0]), None),
-        ("b", float(parts[1]), None),
-    ]
+    letters, score, whole = "abcdefghij", np.float32(-2.9e-8), np.float32(-1 - 2**-22)
+    assert np.float32(-1) + score == np.float32(-1)
+    assert -1 + 10 * float(score) < float(whole) < -1
+    pieces = [("▁", -1.0, None), (f"▁{letters}", float(whole), None)]
+    pieces += [(letter, float(score), None) for letter in letters]
     path = tmp_path / "near.model"
     path.write_bytes(model((*LAYOUT, *pieces)))
-    assert XGLMTokenizer(path).tokenize("ab") == ["▁ab"]
-    assert XGLMTokenizerFast(path).tokenize("ab") == ["▁a", "b"]
+    assert XGLMTokenizer(path).tokenize(letters) == ["▁", *letters]
+    assert XGLMTokenizerFast(path).tokenize(letters) == [f"▁{letters}"]
 
 
 def test_a_file_and_its_model_agree(documents: Path) -> None:
@@ -277,3 +276,22 @@ def test_without_the_library(documents: Path) -> None:
         "ModuleNotFoundError: XGLMTokenizerFast needs the library tokenizers: "
         'pip install "pyxglm[fast]"'
     )
+
+
+def test_models_of_words(tmp_path: Path) -> None:
+    path = tmp_path / "words.model"
+    path.write_bytes(model(trainer=field(3, 3)))
+    with pytest.raises(ValueError, match=r"words\.model: model_type 3, expected 1 .unigram. or 2"):
+        XGLMTokenizerFast(path)
+
+
+@pytest.mark.parametrize("name", ["large-hub", "bpe"])
+def test_streaming(name: str, documents: Path) -> None:
+    """Ids as they come give the text that they give together."""
+    tokenizer = XGLMTokenizerFast(tokenizer_file=documents / f"{name}.json")
+    chance = np.random.default_rng(5)
+    for _ in range(200):
+        ids = chance.integers(0, len(tokenizer), 9).tolist()
+        for sequence in (ids, tokenizer.encode("".join(chance.choice([*"a é東👩.!"], 9)))):
+            pieces = text_pieces(tokenizer, sequence, skip_special_tokens=True)
+            assert "".join(pieces) == tokenizer.decode(sequence, skip_special_tokens=True)
