@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from pyxglm.tokenization import AddedToken as AddedToken
     from pyxglm.tokenization import BatchEncoding as BatchEncoding
     from pyxglm.tokenization import XGLMTokenizer as XGLMTokenizer
+    from pyxglm.tokenization import XGLMTokenizerFast as XGLMTokenizerFast
 
 #: Every public name and the module that holds it.
 _HOMES = {
@@ -53,6 +54,7 @@ _HOMES = {
     "TF_XGLM_PRETRAINED_MODEL_ARCHIVE_LIST": "pyxglm.archive",
     "XGLM_PRETRAINED_CONFIG_ARCHIVE_MAP": "pyxglm.archive",
     "XGLM_PRETRAINED_MODEL_ARCHIVE_LIST": "pyxglm.archive",
+    "XGLMTokenizerFast": "pyxglm.tokenization",
     "bfloat16": "pyxglm.dtypes",
     "generate": "pyxglm.generation",
     "get_num_threads": "pyxglm.ops.native_library",

@@ -17,6 +17,7 @@ from pyxglm.cli.terminal import Output
 EXAMPLES = """\
   pyxglm tokenize "Hello World!"
   pyxglm tokenize --ids -f text.txt
+  pyxglm tokenize --offsets "Hello World!"
   pyxglm tokenize --decode "2 31227 4447 35" -m facebook/xglm-564M
 """
 
@@ -34,6 +35,14 @@ def parser() -> Parser:
     parser.add_argument(
         "--no-special", action="store_true", help="without special tokens such as the first </s>"
     )
+    parser.add_argument(
+        "--offsets", action="store_true", help="where each token stands in the text: start, end"
+    )
+    parser.add_argument(
+        "--fast",
+        action="store_true",
+        help="by XGLMTokenizerFast, which needs pyxglm[fast]",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object")
     add_model_options(parser)
     return parser
@@ -49,15 +58,20 @@ def run(words: list[str], output: Output) -> None:
     if arguments.ids and (arguments.decode or arguments.json):
         other = "--decode" if arguments.decode else "--json"
         raise UsageError(f"--ids and {other} are given, expected one of them")
+    if arguments.offsets and (arguments.decode or arguments.ids):
+        other = "--decode" if arguments.decode else "--ids"
+        raise UsageError(f"--offsets and {other} are given, expected one of them")
     if arguments.decode and len(arguments.text) > 1:
         arguments.text = [" ".join(arguments.text)]  # ids need no quotes
     given = given_text(arguments, "TEXT")
     ids = parsed_ids(given) if arguments.decode else []
     name, place = where(arguments)
 
-    from pyxglm import XGLMTokenizer
+    from pyxglm import XGLMTokenizer, XGLMTokenizerFast
 
-    tokenizer = XGLMTokenizer.from_pretrained(name, **place)
+    kind = XGLMTokenizerFast if arguments.fast else XGLMTokenizer
+    tokenizer = kind.from_pretrained(name, **place)
+    offsets: list[tuple[int, int]] = []
     if arguments.decode:
         check_ids(ids, len(tokenizer))
         text = tokenizer.decode(
@@ -67,16 +81,24 @@ def run(words: list[str], output: Output) -> None:
         )
     else:
         text = given
-        ids = list(tokenizer.encode(text, add_special_tokens=not arguments.no_special))
+        encoding = tokenizer(
+            text,
+            add_special_tokens=not arguments.no_special,
+            return_offsets_mapping=arguments.offsets,
+        )
+        ids, offsets = encoding["input_ids"], encoding.get("offset_mapping", [])
     pieces: list[Any] = tokenizer.convert_ids_to_tokens(ids)
     if arguments.json:
-        output.write_json({"text": text, "ids": ids, "pieces": pieces})
+        found = {"text": text, "ids": ids, "pieces": pieces}
+        output.write_json({**found, "offsets": offsets} if arguments.offsets else found)
     elif arguments.decode:
         output.write(text + "\n")
     elif arguments.ids:
         output.write(" ".join(map(str, ids)) + "\n")
     else:
-        output.write("".join(f"{id_}\t{piece}\n" for id_, piece in zip(ids, pieces, strict=True)))
+        columns = [ids, pieces, *zip(*offsets, strict=True)]
+        rows = ("\t".join(map(str, row)) for row in zip(*columns, strict=True))
+        output.write("".join(f"{row}\n" for row in rows))
 
 
 def parsed_ids(text: str) -> list[int]:

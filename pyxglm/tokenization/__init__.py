@@ -15,6 +15,7 @@ Read it from the middle outwards:
 
 from pyxglm.tokenization.added_token import AddedToken
 from pyxglm.tokenization.encoding import BatchEncoding
+from pyxglm.tokenization.fast import XGLMTokenizerFast
 from pyxglm.tokenization.xglm import XGLMTokenizer
 
-__all__ = ["AddedToken", "BatchEncoding", "XGLMTokenizer"]
+__all__ = ["AddedToken", "BatchEncoding", "XGLMTokenizer", "XGLMTokenizerFast"]

@@ -26,7 +26,9 @@ class AddedToken:
         It controls the model (``</s>``) and is no text: `decode` leaves it out
         when asked to skip special tokens.
     normalized
-        Kept for files; it has no effect on XGLM. Default: ``not special``.
+        Look for it in the normalised text: `XGLMTokenizerFast` heeds it,
+        `XGLMTokenizer` keeps it for files. Default: ``not special``, also
+        when that is changed later.
 
     Raises
     ------
@@ -41,7 +43,7 @@ class AddedToken:
     False
     """
 
-    __slots__ = ("content", *_FLAGS)
+    __slots__ = ("_normalized", "content", "lstrip", "rstrip", "single_word", "special")
 
     def __init__(
         self,
@@ -61,13 +63,22 @@ class AddedToken:
         self.lstrip = lstrip
         self.rstrip = rstrip
         self.special = special
-        self.normalized = (not special) if normalized is None else normalized
+        self._normalized = normalized
         for name in _FLAGS:
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(
                     f"AddedToken {quoted(content)}: {name} is {quoted(getattr(self, name))}, "
                     "expected a bool"
                 )
+
+    @property
+    def normalized(self) -> bool:
+        """Whether to look for it in the normalised text."""
+        return (not self.special) if self._normalized is None else self._normalized
+
+    @normalized.setter
+    def normalized(self, value: bool) -> None:
+        self._normalized = value
 
     @classmethod
     def from_json(cls, value: object, where: str) -> AddedToken:
@@ -96,7 +107,7 @@ class AddedToken:
 
     def copy(self) -> AddedToken:
         """Return an equal token that may be changed."""
-        return AddedToken(**self.to_json())
+        return AddedToken(**{**self.to_json(), "normalized": self._normalized})
 
     def __str__(self) -> str:
         return self.content
@@ -115,6 +126,11 @@ class AddedToken:
 
     def __hash__(self) -> int:
         return hash(self.content)
+
+
+def settled(token: Any) -> Any:
+    """Return an AddedToken whose flags no longer depend on one another; others as they are."""
+    return AddedToken(**token.to_json()) if isinstance(token, AddedToken) else token
 
 
 def check_text(text: str, what: str) -> None:

@@ -1,16 +1,14 @@
-"""``tokenizer(text, …)``: texts, pairs and batches to model inputs."""
+"""``tokenizer(text, …)``: its arguments, and whether a text is one or many."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
 
 from pyxglm.strict_json import quoted
 from pyxglm.tokenization.encoding import BatchEncoding
 from pyxglm.tokenization.prepare import Prepare
-from pyxglm.tokenization.strategies import DO_NOT_PAD
 
 
 class Calls(Prepare):
@@ -35,10 +33,15 @@ class Calls(Prepare):
     return_special_tokens_mask, return_length
         Add the field.
     return_overflowing_tokens
-        Add ``overflowing_tokens``, what truncation took away, and
-        ``num_truncated_tokens``, how many; needs `max_length`.
+        `XGLMTokenizer` adds ``overflowing_tokens``, what truncation took away,
+        and ``num_truncated_tokens``, how many; it needs `max_length`.
+        `XGLMTokenizerFast` makes further rows of it, with `stride` tokens of
+        the row before, and adds ``overflow_to_sample_mapping``, which text
+        each row is of.
     return_offsets_mapping
-        Refused: sentencepiece's pieces do not say where they came from.
+        Add ``offset_mapping``: for each token, the (start, end) of the
+        characters of its text that it stands for, (0, 0) for special tokens
+        that were added. (transformers' slow tokenizers refuse this.)
     verbose
         Whether to warn.
     split_special_tokens
@@ -135,113 +138,32 @@ class Calls(Prepare):
         """
         return self.encode_plus(text, text_pair, **arguments)["input_ids"]
 
+    @abstractmethod
     def encode_plus(self, text: Any, text_pair: Any = None, **arguments: Any) -> BatchEncoding:
-        """Encode one text, or one pair.
+        """Encode one text, or one pair."""
 
-        Parameters
-        ----------
-        text, text_pair
-            A str; a list of tokens (words, with `is_split_into_words`); or a
-            list or array of ids.
-        **arguments
-            See the class.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If a text has another type, or an argument has no meaning.
-        """
-        options, tokenizing = self._options(arguments)
-        words = options.pop("is_split_into_words")
-        first = self._ids(text, words, tokenizing)
-        second = None if text_pair is None else self._ids(text_pair, words, tokenizing)
-        return self.prepare_for_model(first, second, prepend_batch_axis=True, **options)
-
+    @abstractmethod
     def batch_encode_plus(
         self, batch_text_or_text_pairs: Sequence[Any], **arguments: Any
     ) -> BatchEncoding:
-        """Encode a list of texts, or of pairs.
-
-        Parameters
-        ----------
-        batch_text_or_text_pairs
-            Items as in `encode_plus`; a list or tuple of two is a pair
-            (with `is_split_into_words`, if its first item is itself a list).
-        **arguments
-            See the class.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If an item has another type, or an argument has no meaning.
-        """
-        options, tokenizing = self._options(arguments)
-        words = options.pop("is_split_into_words")
-        of_batch = {
-            name: options.pop(name)
-            for name in ("padding", "pad_to_multiple_of", "return_attention_mask", "padding_side")
-        }
-        return_tensors = options.pop("return_tensors")
-        columns: dict[str, list[Any]] = {}
-        for index, item in enumerate(batch_text_or_text_pairs):
-            text, pair = _as_pair(index, item, words)
-            row = self.prepare_for_model(
-                self._ids(text, words, tokenizing),
-                None if pair is None else self._ids(pair, words, tokenizing),
-                # The batch is padded and turned into arrays as a whole, below.
-                padding=DO_NOT_PAD,
-                return_attention_mask=False,
-                **options,
-            )
-            for name, value in row.items():
-                columns.setdefault(name, []).append(value)
-        if not columns:
-            raise ValueError("batch_encode_plus: the batch is empty, expected at least one text")
-        encoding = self.pad(columns, max_length=options["max_length"], **of_batch)
-        return encoding.convert_to_tensors(return_tensors)
+        """Encode a list of texts, or of pairs."""
 
     def _options(self, arguments: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Check a call's arguments; return those of `prepare_for_model` and of `tokenize`."""
-        tokenizing = dict(arguments)
-        options = {name: tokenizing.pop(name, default) for name, default in _DEFAULTS.items()}
-        if tokenizing.pop("return_offsets_mapping", False):
-            raise NotImplementedError(
-                "return_offsets_mapping is not available with a Python tokenizer: "
-                "sentencepiece's pieces do not say which characters they came from"
-            )
+        """Check a call's arguments; return the known ones, completed, and the others."""
+        others = dict(arguments)
+        options = {name: others.pop(name, default) for name, default in _DEFAULTS.items()}
         options["padding"], options["truncation"], options["max_length"] = self._resolve_lengths(
             options["padding"],
             options["truncation"],
             options["max_length"],
             options["pad_to_multiple_of"],
             options["verbose"],
-            tokenizing,
+            others,
         )
-        return options, tokenizing
-
-    def _ids(self, text: Any, is_split_into_words: bool, tokenizing: dict[str, Any]) -> list[int]:
-        """Return the ids of one text, without special tokens."""
-        ids: list[int]
-        if isinstance(text, str):
-            ids = self.convert_tokens_to_ids(self.tokenize(text, **tokenizing))
-            return ids
-        if isinstance(text, np.ndarray) and text.ndim == 1 and text.dtype.kind in "iu":
-            ids = text.tolist()
-            return ids
-        if isinstance(text, (list, tuple)) and text:
-            if all(isinstance(item, str) for item in text):
-                if is_split_into_words:
-                    words = [self.tokenize(word, **tokenizing) for word in text]
-                    text = [token for word in words for token in word]
-                ids = self.convert_tokens_to_ids(text)
-                return ids
-            if all(isinstance(item, (int, np.integer)) for item in text):
-                return [int(item) for item in text]
-        expected = "a str or a list of words" if is_split_into_words else "a str, tokens or ids"
-        raise ValueError(f"the text is {quoted(text)} ({type(text).__name__}), expected {expected}")
+        return options, others
 
 
-#: The arguments that `prepare_for_model` gets, and their defaults.
+#: The arguments that every call takes, and their defaults.
 _DEFAULTS: dict[str, Any] = {
     "add_special_tokens": True,
     "padding": False,
@@ -255,6 +177,7 @@ _DEFAULTS: dict[str, Any] = {
     "return_attention_mask": None,
     "return_overflowing_tokens": False,
     "return_special_tokens_mask": False,
+    "return_offsets_mapping": False,
     "return_length": False,
     "verbose": True,
     "padding_side": None,
@@ -278,7 +201,7 @@ def _check_texts(name: str, text: Any) -> None:
     )
 
 
-def _as_pair(index: int, item: Any, is_split_into_words: bool) -> tuple[Any, Any]:
+def as_pair(index: int, item: Any, is_split_into_words: bool) -> tuple[Any, Any]:
     """Return the two texts of a batch's item, the second None if there is one."""
     if not isinstance(item, (list, tuple)):
         return item, None

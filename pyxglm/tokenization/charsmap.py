@@ -150,6 +150,10 @@ def _reachable_values(units: NDArray[np.uint32]) -> NDArray[np.int64]:
 
 def _check_texts(values: NDArray[np.int64], texts: bytes) -> None:
     """Check that every value is the start of a short, terminated UTF-8 text."""
+    try:
+        texts.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"the charsmap's replacement byte {error.start} is not UTF-8") from None
     if not len(values):
         return
     if int(values[-1]) >= len(texts) or texts[-1] != 0:
@@ -157,10 +161,6 @@ def _check_texts(values: NDArray[np.int64], texts: bytes) -> None:
             f"the charsmap's largest replacement offset is {int(values[-1])}, expected less than "
             f"{len(texts)}, and the last replacement to end in a NUL"
         )
-    try:
-        texts.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"the charsmap's replacement byte {error.start} is not UTF-8") from None
     data = np.frombuffer(texts, np.uint8)
     inside_character = (data[values] & 0xC0) == 0x80
     if inside_character.any():

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import operator
+import warnings
 from collections import UserDict
-from collections.abc import ItemsView, KeysView, Mapping, ValuesView
-from typing import Any, NoReturn
+from collections.abc import ItemsView, KeysView, Mapping, Sequence, ValuesView
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pyxglm.strict_json import quoted
 
 _OTHER_FRAMEWORKS = {"pt": "torch", "tf": "TensorFlow", "jax": "JAX", "mlx": "MLX"}
+
+
+class CharSpan(NamedTuple):
+    """The characters from `start` up to, not including, `end`."""
+
+    start: int
+    end: int
+
+
+class TokenSpan(NamedTuple):
+    """The tokens from `start` up to, not including, `end`."""
+
+    start: int
+    end: int
 
 
 class BatchEncoding(UserDict[str, Any]):
@@ -20,10 +36,15 @@ class BatchEncoding(UserDict[str, Any]):
     ----------
     data
         Field to value: ``input_ids``, ``attention_mask``, … as lists.
+    encoding
+        The ``tokenizers.Encoding`` of each row, or of the only one: what a
+        fast tokenizer adds, so that one can ask where tokens came from.
     tensor_type
         ``"np"`` turns every value into an array; None leaves lists.
     prepend_batch_axis
         Give every value a first axis of length one when it becomes an array.
+    n_sequences
+        How many texts a row holds; default: what `encoding` says.
 
     Raises
     ------
@@ -47,16 +68,26 @@ class BatchEncoding(UserDict[str, Any]):
     def __init__(
         self,
         data: Mapping[str, Any] | None = None,
+        encoding: Any = None,
         tensor_type: str | None = None,
         prepend_batch_axis: bool = False,
+        n_sequences: int | None = None,
     ) -> None:
         super().__init__(data if data is not None else {})
+        if encoding is not None and not isinstance(encoding, Sequence):
+            encoding = [encoding]
+        self._encodings: list[Any] | None = None if encoding is None else list(encoding)
+        if n_sequences is None and self._encodings:
+            n_sequences = self._encodings[0].n_sequences
+        self._n_sequences = n_sequences
         self.convert_to_tensors(tensor_type, prepend_batch_axis)
 
     def __getitem__(self, item: Any) -> Any:
-        """Return a field; a slice of the batch as a plain dict; never one row by number."""
+        """Return a field; or rows: of a fast tokenizer the encodings, else a slice as a dict."""
         if isinstance(item, str):
             return self.data[item]
+        if self._encodings is not None:
+            return self._encodings[item]
         if isinstance(item, slice):
             return {key: value[item] for key, value in self.data.items()}
         raise KeyError(
@@ -65,7 +96,7 @@ class BatchEncoding(UserDict[str, Any]):
 
     def __getattr__(self, name: str) -> Any:
         # `data` itself is missing while an object is being copied or unpickled.
-        if name != "data" and name in self.data:
+        if not name.startswith("_") and name != "data" and name in self.data:
             return self.data[name]
         raise AttributeError(f"this encoding has no field {quoted(name)}")
 
@@ -83,18 +114,18 @@ class BatchEncoding(UserDict[str, Any]):
 
     @property
     def is_fast(self) -> bool:
-        """False: no Rust tokenizer made this."""
-        return False
+        """Whether a fast tokenizer made this: then it knows where tokens came from."""
+        return self._encodings is not None
 
     @property
-    def encodings(self) -> None:
-        """None: there are no ``tokenizers.Encoding`` behind this."""
-        return None
+    def encodings(self) -> list[Any] | None:
+        """The ``tokenizers.Encoding`` of each row; None unless a fast tokenizer made this."""
+        return self._encodings
 
     @property
-    def n_sequences(self) -> None:
-        """None: unknown, as with every Python tokenizer."""
-        return None
+    def n_sequences(self) -> int | None:
+        """How many texts a row holds, 1 or 2; None, unknown, unless a fast tokenizer made this."""
+        return self._n_sequences
 
     def convert_to_tensors(
         self, tensor_type: str | None = None, prepend_batch_axis: bool = False
@@ -114,49 +145,115 @@ class BatchEncoding(UserDict[str, Any]):
                 ) from None
         return self
 
-    def tokens(self, batch_index: int = 0) -> NoReturn:
-        """Refuse: which character a token came from is known to fast tokenizers only."""
-        _refuse("tokens")
+    # --- Where tokens came from: for what a fast tokenizer has made ---------------------
 
-    def words(self, batch_index: int = 0) -> NoReturn:
-        """Refuse, as `tokens` does."""
-        _refuse("words")
+    def tokens(self, batch_index: int = 0) -> list[str]:
+        """Return the tokens of a row."""
+        tokens: list[str] = self._encoding("tokens", batch_index).tokens
+        return tokens
 
-    def word_ids(self, batch_index: int = 0) -> NoReturn:
-        """Refuse, as `tokens` does."""
-        _refuse("word_ids")
+    def word_ids(self, batch_index: int = 0) -> list[int | None]:
+        """Return for each token of a row the number of its word, None for special tokens.
 
-    def sequence_ids(self, batch_index: int = 0) -> NoReturn:
-        """Refuse, as `tokens` does."""
-        _refuse("sequence_ids")
+        A word is what the tokenizer looks at by itself, or with
+        ``is_split_into_words`` an item of the list.
+        """
+        ids: list[int | None] = self._encoding("word_ids", batch_index).word_ids
+        return ids
 
-    def token_to_chars(self, *args: Any) -> NoReturn:
-        """Refuse, as `tokens` does."""
-        _refuse("token_to_chars")
+    def words(self, batch_index: int = 0) -> list[int | None]:
+        """Return `word_ids`, of which this is the old name."""
+        ids = self.word_ids(batch_index)
+        warnings.warn("`words` is deprecated, use `word_ids`.", FutureWarning, stacklevel=2)
+        return ids
 
-    def token_to_sequence(self, *args: Any) -> NoReturn:
-        """Refuse, as `tokens` does."""
-        _refuse("token_to_sequence")
+    def sequence_ids(self, batch_index: int = 0) -> list[int | None]:
+        """Return for each token of a row 0 or 1, its text of the pair, None for special tokens."""
+        ids: list[int | None] = self._encoding("sequence_ids", batch_index).sequence_ids
+        return ids
 
-    def token_to_word(self, *args: Any) -> NoReturn:
-        """Refuse, as `tokens` does."""
-        _refuse("token_to_word")
+    def token_to_sequence(self, *place: int) -> int | None:
+        """Return which text of a pair the token at ([row,] token) belongs to.
 
-    def word_to_tokens(self, *args: Any) -> NoReturn:
-        """Refuse, as `tokens` does."""
-        _refuse("word_to_tokens")
+        The row is 0 unless given, here as in the methods below; negative rows
+        and tokens count from the end. In a pair, words and characters are of
+        the text number `sequence_index`.
+        """
+        sequence: int | None = self._at_token("token_to_sequence", place)
+        return sequence
 
-    def word_to_chars(self, *args: Any) -> NoReturn:
-        """Refuse, as `tokens` does."""
-        _refuse("word_to_chars")
+    def token_to_word(self, *place: int) -> int | None:
+        """Return the number of the word of the token at ([row,] token); see `word_ids`."""
+        word: int | None = self._at_token("token_to_word", place)
+        return word
 
-    def char_to_token(self, *args: Any) -> NoReturn:
-        """Refuse, as `tokens` does."""
-        _refuse("char_to_token")
+    def token_to_chars(self, *place: int) -> CharSpan | None:
+        """Return the characters that the token at ([row,] token) stands for.
 
-    def char_to_word(self, *args: Any) -> NoReturn:
-        """Refuse, as `tokens` does."""
-        _refuse("char_to_word")
+        None for special tokens that were put around the text.
+        """
+        span = self._at_token("token_to_chars", place)
+        return None if span is None else CharSpan(*span)
+
+    def word_to_tokens(
+        self, batch_or_word_index: int, word_index: int | None = None, sequence_index: int = 0
+    ) -> TokenSpan | None:
+        """Return the tokens of the word ([row,] word), None if it has none."""
+        span = self._at_text("word_to_tokens", batch_or_word_index, word_index, sequence_index)
+        return None if span is None else TokenSpan(*span)
+
+    def word_to_chars(
+        self, batch_or_word_index: int, word_index: int | None = None, sequence_index: int = 0
+    ) -> CharSpan | None:
+        """Return the characters of the word ([row,] word), None if there is no such word."""
+        span = self._at_text("word_to_chars", batch_or_word_index, word_index, sequence_index)
+        return None if span is None else CharSpan(*span)
+
+    def char_to_token(
+        self, batch_or_char_index: int, char_index: int | None = None, sequence_index: int = 0
+    ) -> int | None:
+        """Return the token that the character ([row,] character) is in, None if in none."""
+        token: int | None = self._at_text(
+            "char_to_token", batch_or_char_index, char_index, sequence_index
+        )
+        return token
+
+    def char_to_word(
+        self, batch_or_char_index: int, char_index: int | None = None, sequence_index: int = 0
+    ) -> int | None:
+        """Return the number of the word that the character ([row,] character) is in."""
+        word: int | None = self._at_text(
+            "char_to_word", batch_or_char_index, char_index, sequence_index
+        )
+        return word
+
+    def _encoding(self, method: str, batch_index: int) -> Any:
+        """Return the library's encoding of a row."""
+        if not self._encodings:
+            raise ValueError(f"{method}() is not available when using non-fast tokenizers")
+        try:
+            return self._encodings[operator.index(batch_index)]
+        except IndexError:
+            raise IndexError(
+                f"{method}(): row {batch_index}, but this encoding has {len(self._encodings)}"
+            ) from None
+
+    def _at_token(self, method: str, place: tuple[int, ...]) -> Any:
+        if not 1 <= len(place) <= 2:
+            raise TypeError(f"{method}() got {len(place)} numbers, expected [row,] token")
+        encoding = self._encoding(method, place[0] if len(place) == 2 else 0)
+        token = operator.index(place[-1])
+        token = token + len(encoding) if token < 0 else token
+        if not 0 <= token < len(encoding):
+            raise IndexError(f"{method}(): token {place[-1]}, but the row has {len(encoding)}")
+        return getattr(encoding, method)(token)
+
+    def _at_text(self, method: str, first: int, second: int | None, sequence: int) -> Any:
+        encoding = self._encoding(method, 0 if second is None else first)
+        index = operator.index(first if second is None else second)
+        if index < 0:
+            raise IndexError(f"{method}(): {index} is given, expected a number from 0")
+        return getattr(encoding, method)(index, sequence)
 
 
 def check_tensor_type(tensor_type: object) -> None:
@@ -181,7 +278,3 @@ def _as_array(value: Any) -> Any:
         rows[:] = [np.asarray(row) for row in value]
         return rows
     return np.asarray(value)
-
-
-def _refuse(method: str) -> NoReturn:
-    raise ValueError(f"{method}() is not available when using non-fast tokenizers")

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pyxglm.tokenization.text import TextTokens
+from pyxglm.tokenization.special_tokens import SpecialTokens
 
 
-class Layout(TextTokens):
+class Layout(SpecialTokens):
     """Puts special tokens around ids, and says afterwards which they are."""
 
     def build_inputs_with_special_tokens(

@@ -22,6 +22,12 @@ from pyxglm.tokenization.strategies import (
     choose,
 )
 
+#: Where in its text a token stands: its first character, and the one after its last.
+Span = tuple[int, int]
+
+#: The span of a token that stands for no part of a text.
+NO_SPAN: Span = (0, 0)
+
 
 class Lengths(Strategies):
     """Truncates and pads."""
@@ -112,8 +118,8 @@ class Lengths(Strategies):
         encoded_inputs
             One encoding; a batch of them as a list; or a batch as one mapping
             of field to list. Lists or arrays of ids; left unchanged. The
-            fields ``input_ids``, ``attention_mask``, ``token_type_ids`` and
-            ``special_tokens_mask`` are padded.
+            fields ``input_ids``, ``attention_mask``, ``token_type_ids``,
+            ``special_tokens_mask`` and ``offset_mapping`` are padded.
         padding
             True or "longest": to the longest of the batch. "max_length": to
             `max_length`. False or "do_not_pad": not at all.
@@ -162,7 +168,7 @@ class Lengths(Strategies):
             length = len(ids) if padding == LONGEST else max_length
             length = None if padding == DO_NOT_PAD else _round_up(length, pad_to_multiple_of)
             row = self._pad_row(columns, length, return_attention_mask, side)
-            return BatchEncoding(row, return_tensors)
+            return BatchEncoding(row, tensor_type=return_tensors)
         if not all(isinstance(row, (list, tuple)) for row in ids):
             raise ValueError(f"pad: some rows of {name} are lists and some are not")
         for key, value in columns.items():
@@ -175,7 +181,7 @@ class Lengths(Strategies):
             row = {key: value[index] for key, value in columns.items()}
             for key, value in self._pad_row(row, length, return_attention_mask, side).items():
                 batch.setdefault(key, []).append(value)
-        return BatchEncoding(batch, return_tensors)
+        return BatchEncoding(batch, tensor_type=return_tensors)
 
     def _pad_row(
         self, row: dict[str, Any], length: int | None, return_attention_mask: bool, side: str
@@ -189,6 +195,7 @@ class Lengths(Strategies):
         fillers = {
             "token_type_ids": self.pad_token_type_id,
             "special_tokens_mask": 1,
+            "offset_mapping": NO_SPAN,
             name: self.pad_token_id if missing else None,
         }
         if return_attention_mask:

@@ -27,6 +27,7 @@ from pyxglm.strict_json import quoted
 from pyxglm.tokenization.charsmap import check_charsmap
 from pyxglm.tokenization.protobuf import FIXED32, LENGTH, VARINT, fields
 
+UNIGRAM, BPE, WORD, CHAR = 1, 2, 3, 4
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 
 #: XGLM's model has 4.9 MB; whatever is far beyond is no vocabulary.
@@ -48,7 +49,7 @@ _TYPES = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ModelProto:
     """A sentencepiece model that has passed the checks.
 
@@ -60,11 +61,20 @@ class ModelProto:
         The texts of the N pieces, in order.
     types
         Their N types.
+    scores
+        Their N scores, logarithms of probabilities.
+    model_type
+        How the model segments: `UNIGRAM`, `BPE`, `WORD` or `CHAR`.
+    charsmap
+        The normaliser's table of replacements, see `charsmap`; empty if none.
     """
 
     data: bytes
     pieces: tuple[str, ...]
     types: bytes
+    scores: NDArray[np.float32]
+    model_type: int
+    charsmap: bytes
 
 
 def read_model(path: Path) -> ModelProto:
@@ -142,10 +152,9 @@ def _parse(data: bytes) -> ModelProto:
             single[number] = start, stop
     pieces, scores, types = _read_pieces(data, starts, stops)
     _check_pieces(pieces, scores, types)
-    _check_trainer_spec(data, single.get(2, (0, 0)), pieces, types)
-    for number in (3, 5):
-        _check_normalizer_spec(data, single.get(number, (0, 0)))
-    return ModelProto(data, tuple(pieces), types)
+    model_type = _check_trainer_spec(data, single.get(2, (0, 0)), pieces, types)
+    charsmap, _ = (_check_normalizer_spec(data, single.get(number, (0, 0))) for number in (3, 5))
+    return ModelProto(data, tuple(pieces), types, scores, model_type, charsmap)
 
 
 def _skip_short_pieces(data: bytes, position: int, starts: list[int], stops: list[int]) -> int:
@@ -244,11 +253,9 @@ def _check_pieces(pieces: list[str], scores: NDArray[np.float32], types: bytes) 
         raise ValueError(f"{types.count(UNKNOWN)} pieces of type UNKNOWN, expected one")
 
 
-def _check_trainer_spec(
-    data: bytes, span: tuple[int, int], pieces: list[str], types: bytes
-) -> None:
-    """Check the two settings that change how the library walks the vocabulary."""
-    model_type, byte_fallback = 1, 0
+def _check_trainer_spec(data: bytes, span: tuple[int, int], pieces: list[str], types: bytes) -> int:
+    """Check the two settings that change how the library walks the vocabulary; return the first."""
+    model_type, byte_fallback = UNIGRAM, 0
     for key, value, _ in fields(data, *span):
         if key >> 3 in (3, 35) and key & 7 != VARINT:
             raise ValueError(f"field {key >> 3} of trainer_spec has wire type {key & 7}")
@@ -256,7 +263,7 @@ def _check_trainer_spec(
             model_type = value
         elif key >> 3 == 35:
             byte_fallback = value
-    if model_type not in (1, 2, 3, 4):
+    if model_type not in (UNIGRAM, BPE, WORD, CHAR):
         raise ValueError(f"model_type {model_type}, expected 1 (unigram) to 4")
     bytes_found = {piece for piece, kind in zip(pieces, types, strict=True) if kind == BYTE}
     bytes_expected = {f"<0x{byte:02X}>" for byte in range(256)} if byte_fallback else set()
@@ -265,10 +272,11 @@ def _check_trainer_spec(
             f"{len(bytes_found)} pieces of type BYTE, expected "
             + ("<0x00> to <0xFF>" if byte_fallback else "none without byte_fallback")
         )
+    return model_type
 
 
-def _check_normalizer_spec(data: bytes, span: tuple[int, int]) -> None:
-    """Check the character replacements of one normaliser."""
+def _check_normalizer_spec(data: bytes, span: tuple[int, int]) -> bytes:
+    """Check and return the character replacements of one normaliser."""
     charsmap = b""
     for key, value, end in fields(data, *span):
         if key >> 3 == 2:
@@ -276,3 +284,4 @@ def _check_normalizer_spec(data: bytes, span: tuple[int, int]) -> None:
                 raise ValueError(f"field 2 of normalizer_spec has wire type {key & 7}")
             charsmap = data[value:end]
     check_charsmap(charsmap)
+    return charsmap

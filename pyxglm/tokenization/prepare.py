@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pyxglm.tokenization.encoding import BatchEncoding, check_tensor_type
-from pyxglm.tokenization.lengths import Lengths
+from pyxglm.tokenization.lengths import NO_SPAN, Lengths, Span
 from pyxglm.tokenization.strategies import DO_NOT_PAD, DO_NOT_TRUNCATE, LONGEST_FIRST, natural
 
 
@@ -32,6 +32,8 @@ class Prepare(Lengths):
         verbose: bool = True,
         prepend_batch_axis: bool = False,
         padding_side: str | None = None,
+        offsets: Sequence[Span] | None = None,
+        pair_offsets: Sequence[Span] | None = None,
         **kwargs: Any,
     ) -> BatchEncoding:
         """Truncate ids, put special tokens around them, pad, and add the fields asked for.
@@ -44,6 +46,9 @@ class Prepare(Lengths):
             See `Calls`, as for the other arguments that stand there.
         prepend_batch_axis
             Arrays get a first axis of length one.
+        offsets, pair_offsets
+            For each id, (start, end) in its text: they become the field
+            ``offset_mapping``, in which special tokens have (0, 0).
         **kwargs
             Ignored, as in transformers.
 
@@ -77,6 +82,9 @@ class Prepare(Lengths):
             first, second, overflow = self.truncate_sequences(
                 first, second, total - max_length, truncation, stride
             )
+            # An offset goes with its id; ids are always taken away at the one side.
+            offsets = self._kept(offsets, len(first))
+            pair_offsets = self._kept(pair_offsets, len(second or ()))
         fields: dict[str, Any] = {}
         if return_overflowing_tokens and max_length is not None:
             fields["overflowing_tokens"] = overflow
@@ -84,16 +92,21 @@ class Prepare(Lengths):
         if add_special_tokens:
             fields["input_ids"] = self.build_inputs_with_special_tokens(first, second)
             types = self.create_token_type_ids_from_sequences(first, second)
-            mask = self.get_special_tokens_mask(first, second)
         else:
             fields["input_ids"] = first + (second or [])
-            types = mask = [0] * len(fields["input_ids"])
+            types = [0] * len(fields["input_ids"])
+        mask = types
+        if add_special_tokens and (return_special_tokens_mask or offsets is not None):
+            mask = self.get_special_tokens_mask(first, second)
         if return_token_type_ids or (
             return_token_type_ids is None and "token_type_ids" in self.model_input_names
         ):
             fields["token_type_ids"] = types
         if return_special_tokens_mask:
             fields["special_tokens_mask"] = mask
+        if offsets is not None:
+            rest = iter([*offsets, *(pair_offsets or ())])
+            fields["offset_mapping"] = [NO_SPAN if special else next(rest) for special in mask]
         self._warn_if_too_long(len(fields["input_ids"]), max_length, verbose)
 
         if return_attention_mask is None:
@@ -109,7 +122,15 @@ class Prepare(Lengths):
             ).data
         if return_length:
             fields["length"] = len(fields["input_ids"])
-        return BatchEncoding(fields, return_tensors, prepend_batch_axis)
+        return BatchEncoding(
+            fields, tensor_type=return_tensors, prepend_batch_axis=prepend_batch_axis
+        )
+
+    def _kept(self, offsets: Sequence[Span] | None, count: int) -> Sequence[Span] | None:
+        """Return the offsets of the `count` ids that truncation has left."""
+        if offsets is None or self.truncation_side == "right":
+            return None if offsets is None else offsets[:count]
+        return offsets[len(offsets) - count :]
 
     def _warn_if_too_long(self, length: int, max_length: int | None, verbose: bool) -> None:
         if max_length is None and length > self.model_max_length and verbose:

@@ -5,20 +5,22 @@
 ``tokenizer_config.json``    the constructor's arguments; added tokens by id
 ``special_tokens_map.json``  the special tokens once more, for older releases
 ``added_tokens.json``        added tokens beyond the vocabulary, for older releases
+``tokenizer.json``           all of a fast tokenizer but its arguments
 ===========================  =====================================================
 
-The last two are read only if ``tokenizer_config.json`` has no added tokens; so
-is ``tokenizer.json``, the file of the fast tokenizer, whose added tokens count.
+``special_tokens_map.json`` and ``added_tokens.json`` are read only if
+``tokenizer_config.json`` has no added tokens; so are those of ``tokenizer.json``.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pyxglm.archive import VOCAB_FILES_NAMES
+from pyxglm.archive import FAST_VOCAB_FILES_NAMES, VOCAB_FILES_NAMES
 from pyxglm.files import write_atomically
 from pyxglm.strict_json import quoted, read_json
 from pyxglm.tokenization.added_token import AddedToken
@@ -26,13 +28,13 @@ from pyxglm.tokenization.special_tokens import ROLES, SINGLE_ROLES, Token, logge
 from pyxglm.tokenization.vocabulary import check_processor_options
 
 if TYPE_CHECKING:
-    from pyxglm.tokenization.xglm import XGLMTokenizer
+    from pyxglm.tokenization.pretrained import PreTrainedTokenizer
 
 VOCABULARY_FILE = VOCAB_FILES_NAMES["vocab_file"]
 CONFIG_FILE = "tokenizer_config.json"
 SPECIAL_TOKENS_FILE = "special_tokens_map.json"
 ADDED_TOKENS_FILE = "added_tokens.json"
-FAST_FILE = "tokenizer.json"
+FAST_FILE = FAST_VOCAB_FILES_NAMES["tokenizer_file"]
 
 #: The published tokenizer.json has nine megabytes.
 FAST_FILE_LIMIT = 64 * 2**20
@@ -74,12 +76,32 @@ def file_in(directory: Path, prefix: str | None, name: str) -> Path:
 # --- Writing ------------------------------------------------------------------------
 
 
-def save(tokenizer: XGLMTokenizer, directory: Path, prefix: str | None) -> tuple[str, ...]:
-    """Write a tokenizer's files; see `XGLMTokenizer.save_pretrained`."""
+def save(
+    tokenizer: PreTrainedTokenizer,
+    directory: Path,
+    prefix: str | None,
+    *,
+    class_name: str = "XGLMTokenizer",
+    vocabulary: bool = True,
+    document: Mapping[str, Any] | None = None,
+) -> tuple[str, ...]:
+    """Write a tokenizer's files; see the methods `save_pretrained`.
+
+    Parameters
+    ----------
+    tokenizer, directory, prefix
+        What, where, and what to put before each name.
+    class_name
+        The class that the files are of.
+    vocabulary
+        Whether to write the sentencepiece model, and what belongs to it.
+    document
+        What to write as ``tokenizer.json``, if anything.
+    """
     if directory.exists() and not directory.is_dir():
         raise NotADirectoryError(f"save_pretrained: {directory} is a file, expected a directory")
     directory.mkdir(parents=True, exist_ok=True)
-    config = _dump(_config(tokenizer))
+    config = _dump(_config(tokenizer, class_name))
     special = _dump(
         {
             role: [_without_special(token) for token in value]
@@ -90,23 +112,29 @@ def save(tokenizer: XGLMTokenizer, directory: Path, prefix: str | None) -> tuple
     )
     beyond = tokenizer.added_vocabulary_beyond()
     # The configuration comes last: until then, what was there before is what is read.
-    (vocabulary,) = tokenizer.save_vocabulary(directory, prefix)
-    added_path = file_in(directory, prefix, ADDED_TOKENS_FILE)
+    written: list[str] = []
+    if vocabulary:
+        added_path = file_in(directory, prefix, ADDED_TOKENS_FILE)
+        written += [*tokenizer.save_vocabulary(directory, prefix), str(added_path)]
+        if beyond:
+            write_atomically(added_path, _dump(beyond))
+    if document is not None:
+        fast_path = file_in(directory, prefix, FAST_FILE)
+        write_atomically(fast_path, _dump(document, sort_keys=False))
+        written.append(str(fast_path))
     special_path = file_in(directory, prefix, SPECIAL_TOKENS_FILE)
     config_path = file_in(directory, prefix, CONFIG_FILE)
-    if beyond:
-        write_atomically(added_path, _dump(beyond))
     write_atomically(special_path, special)
     write_atomically(config_path, config)
-    return str(config_path), str(special_path), vocabulary, str(added_path)
+    return str(config_path), str(special_path), *written
 
 
-def _config(tokenizer: XGLMTokenizer) -> dict[str, Any]:
+def _config(tokenizer: PreTrainedTokenizer, class_name: str) -> dict[str, Any]:
     """Return what ``tokenizer_config.json`` holds."""
     config = dict(tokenizer.init_kwargs)
     for name in _LIVE:
         if name in config or name in ("model_max_length", "clean_up_tokenization_spaces"):
-            config[name] = getattr(tokenizer, name)
+            config[name] = getattr(tokenizer, name, config.get(name))
     config.update(tokenizer.special_tokens_map)
     if tokenizer.chat_template is not None:
         config["chat_template"] = tokenizer.chat_template
@@ -116,7 +144,7 @@ def _config(tokenizer: XGLMTokenizer) -> dict[str, Any]:
     config["added_tokens_decoder"] = {
         index: token.to_json() for index, token in tokenizer.added_tokens_decoder.items()
     }
-    config["tokenizer_class"] = "XGLMTokenizer"
+    config["tokenizer_class"] = class_name
     return config
 
 
@@ -140,9 +168,23 @@ def _without_special(token: Token) -> Any:
     return fields
 
 
-def _dump(value: Mapping[Any, Any]) -> bytes:
+def existing_directory(directory: str | os.PathLike[str]) -> Path:
+    """Return the directory that a vocabulary is to be saved in.
+
+    Raises
+    ------
+    NotADirectoryError
+        If it is none.
+    """
+    path = Path(directory)
+    if not path.is_dir():
+        raise NotADirectoryError(f"save_vocabulary: {path} is no directory")
+    return path
+
+
+def _dump(value: Mapping[Any, Any], sort_keys: bool = True) -> bytes:
     try:
-        text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(value, indent=2, sort_keys=sort_keys, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise ValueError(f"save_pretrained: an argument cannot be written: {error}") from None
     return (text + "\n").encode("utf-8")
@@ -151,7 +193,11 @@ def _dump(value: Mapping[Any, Any]) -> bytes:
 # --- Reading ------------------------------------------------------------------------
 
 
-def read_arguments(directory: Path, overrides: Mapping[str, Any]) -> dict[str, Any]:
+def read_arguments(
+    directory: Path,
+    overrides: Mapping[str, Any],
+    fast_entries: list[dict[str, Any]] | None = None,
+) -> dict[str, Any]:
     """Return the constructor's arguments that a directory's files amount to.
 
     Parameters
@@ -160,6 +206,8 @@ def read_arguments(directory: Path, overrides: Mapping[str, Any]) -> dict[str, A
         Where the files are; all but the vocabulary may be absent.
     overrides
         Arguments of the caller, which win.
+    fast_entries
+        The added tokens of ``tokenizer.json``, if it has been read already.
 
     Raises
     ------
@@ -184,7 +232,7 @@ def read_arguments(directory: Path, overrides: Mapping[str, Any]) -> dict[str, A
         by_name = {str(token): token for token in added.values()}
     else:
         _read_special_tokens(directory / SPECIAL_TOKENS_FILE, arguments, overrides)
-        added, by_name = _read_legacy_added_tokens(directory, arguments)
+        added, by_name = _read_legacy_added_tokens(directory, arguments, fast_entries)
     arguments["added_tokens_decoder"] = added
     for role in SINGLE_ROLES:
         if arguments.get(role) is not None:
@@ -268,7 +316,9 @@ def _special_token(value: object, where: str) -> Token:
 
 
 def _read_legacy_added_tokens(
-    directory: Path, arguments: Mapping[str, Any]
+    directory: Path,
+    arguments: Mapping[str, Any],
+    fast_entries: list[dict[str, Any]] | None,
 ) -> tuple[dict[int, AddedToken], dict[str, AddedToken]]:
     """Read added tokens where tokenizer_config.json has none: by id, and by string."""
     added: dict[int, AddedToken] = {}
@@ -280,12 +330,14 @@ def _read_legacy_added_tokens(
         for content, index in read_json(path).items():
             added[_as_id(index, str(path))] = AddedToken(content, special=content in special)
     path = directory / FAST_FILE
-    if path.is_file():
-        entries = read_json(path, limit=FAST_FILE_LIMIT).get("added_tokens", [])
-        if not isinstance(entries, list):
-            raise ValueError(f"{path}: added_tokens is {quoted(entries)}, expected a list")
-        for entry in entries:
-            token = AddedToken.from_json(entry, f"{path}: added_tokens")
-            added[_as_id(entry.get("id"), str(path))] = token
-            by_name[token.content] = token
+    entries: Any = fast_entries
+    if entries is None:
+        read = read_json(path, limit=FAST_FILE_LIMIT) if path.is_file() else {}
+        entries = read.get("added_tokens", [])
+    if not isinstance(entries, list):
+        raise ValueError(f"{path}: added_tokens is {quoted(entries)}, expected a list")  # noqa: TRY004
+    for entry in entries:
+        token = AddedToken.from_json(entry, f"{path}: added_tokens")
+        added[_as_id(entry.get("id"), str(path))] = token
+        by_name[token.content] = token
     return added, by_name

@@ -109,6 +109,21 @@ class SpecialTokens(ABC):
         for token in tokens.get("additional_special_tokens") or ():
             self._additional.append(check_token(token, "additional_special_tokens"))
 
+    @property
+    @abstractmethod
+    def vocab_size(self) -> int:
+        """The size of the vocabulary without added tokens."""
+
+    @property
+    @abstractmethod
+    def added_tokens_encoder(self) -> dict[str, int]:
+        """Token to id for the special and added tokens, by id."""
+
+    @property
+    @abstractmethod
+    def added_tokens_decoder(self) -> Mapping[int, AddedToken]:
+        """Id to token for the special and added tokens, by id."""
+
     @abstractmethod
     def convert_tokens_to_ids(self, tokens: Any) -> Any:
         """Turn one token, or several, into ids."""

@@ -17,6 +17,7 @@ version 4.37.2 to its corners, of which three can be seen from outside:
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 
@@ -38,6 +39,49 @@ class _Node:
             if node.ends:
                 end = position
         return end
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A part of a text that knows where it stood in the whole.
+
+    Attributes
+    ----------
+    text
+        The part, as it is after trimming and joining.
+    at
+        For each character of it, its position in the whole text.
+
+    Examples
+    --------
+    >>> stretch = Stretch(" one ", range(3, 8)).lstrip()
+    >>> stretch.text, stretch.span(0, 3)
+    ('one ', (4, 7))
+    """
+
+    text: str
+    at: Sequence[int]
+
+    def lstrip(self) -> Stretch:
+        """Return it without the white space at its left end."""
+        text = self.text.lstrip()
+        return Stretch(text, self.at[len(self.text) - len(text) :])
+
+    def rstrip(self) -> Stretch:
+        """Return it without the white space at its right end."""
+        text = self.text.rstrip()
+        return Stretch(text, self.at[: len(text)])
+
+    def __add__(self, other: Stretch) -> Stretch:
+        return Stretch(self.text + other.text, [*self.at, *other.at])
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """Return where its characters from `start` to `end` stood in the whole text."""
+        if start < end:
+            return self.at[start], self.at[end - 1] + 1
+        # No characters at all, but a place between two of them.
+        place = self.at[start] if start < len(self.at) else self.at[-1] + 1
+        return place, place
 
 
 class Splitter:

@@ -11,29 +11,17 @@ from typing import Any
 
 import numpy as np
 
+from pyxglm.tokenization.decoding import Decoding
 from pyxglm.tokenization.special_tokens import Token, logger
+from pyxglm.tokenization.splitting import Stretch
 from pyxglm.tokenization.token_table import TokenTable
 from pyxglm.tokenization.vocabulary import Vocabulary
 
 #: What a space looks like inside a piece.
 SPACE_MARK = "▁"
 
-#: English typography that `clean_up_tokenization` mends, in this order.
-_CLEAN_UPS = (
-    (" .", "."),
-    (" ?", "?"),
-    (" !", "!"),
-    (" ,", ","),
-    (" ' ", "'"),
-    (" n't", "n't"),
-    (" 'm", "'m"),
-    (" 's", "'s"),
-    (" 've", "'ve"),
-    (" 're", "'re"),
-)
 
-
-class TextTokens(TokenTable):
+class TextTokens(Decoding, TokenTable):
     """A table of tokens that cuts texts into them and puts texts together again.
 
     Parameters
@@ -91,6 +79,57 @@ class TextTokens(TokenTable):
         A special string in the text is that token: a text from outside that
         holds ``</s>`` ends a document. `split_special_tokens` prevents it.
         """
+        tokens: list[str] = []
+        for stretch, is_token in self._stretches(text, kwargs):
+            if is_token:
+                tokens.append(stretch.text)
+            else:
+                tokens.extend(self._vocabulary.segment(stretch.text))
+        return tokens
+
+    def tokenize_with_offsets(
+        self, text: str, **kwargs: Any
+    ) -> tuple[list[str], list[tuple[int, int]]]:
+        """Cut a text into tokens, and say which characters each of them came from.
+
+        Parameters
+        ----------
+        text, **kwargs
+            As for `tokenize`.
+
+        Returns
+        -------
+        tokens
+            What `tokenize` returns.
+        offsets
+            For each token, (start, end): it stands for ``text[start:end]``.
+            They never go back. A piece takes in the space before it; one that
+            stands for no character of its own (the "▁" before a text, all but
+            the last of the pieces that one character became) has start = end.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `tokenize`.
+
+        Notes
+        -----
+        The alignment is sentencepiece's own: it records, for each byte of the
+        normalised text, which bytes of the original it was made of.
+        """
+        tokens: list[str] = []
+        offsets: list[tuple[int, int]] = []
+        for stretch, is_token in self._stretches(text, kwargs):
+            if is_token:
+                pieces, spans = [stretch.text], [(0, len(stretch.text))]
+            else:
+                pieces, spans = self._vocabulary.align(stretch.text)
+            tokens.extend(pieces)
+            offsets.extend(stretch.span(start, end) for start, end in spans)
+        return tokens, offsets
+
+    def _stretches(self, text: str, kwargs: dict[str, Any]) -> list[tuple[Stretch, bool]]:
+        """Return the stretches of a text, and whether each is a token as it stands."""
         if not isinstance(text, str):
             raise TypeError(f"tokenize: the text is {type(text).__name__}, expected str")
         split_special_tokens = kwargs.pop("split_special_tokens", self.split_special_tokens)
@@ -98,40 +137,39 @@ class TextTokens(TokenTable):
         if kwargs:
             logger.warning("Keyword arguments %s not recognized.", kwargs)
         if split_special_tokens:
-            return self._vocabulary.segment(text) if text else []
-        parts = self._splitter.split(text)
+            return [(Stretch(text, range(len(text))), False)] if text else []
+        parts: list[Stretch] = []
+        start = 0
+        for part in self._splitter.split(text):
+            parts.append(Stretch(part, range(start, start + len(part))))
+            start += len(part)
         self._trim(parts)
-        tokens: list[str] = []
-        for part in parts:
-            if part in self._added_ids:
-                tokens.append(part)
-            elif part:
-                tokens.extend(self._vocabulary.segment(part))
-        return tokens
+        return [(part, part.text in self._added_ids) for part in parts if part.text]
 
-    def _trim(self, parts: list[str]) -> None:
+    def _trim(self, parts: list[Stretch]) -> None:
         """Let the added tokens among `parts` act on their neighbours.
 
         Every part is looked at as its left neighbour has left it.
         """
+        nothing = Stretch("", range(0))
         last = len(parts) - 1
         for i in range(len(parts)):
-            token = self._added_by_id.get(self._added_ids.get(parts[i], -1))
+            token = self._added_by_id.get(self._added_ids.get(parts[i].text, -1))
             if token is None:
                 continue
-            left = parts[i - 1] if i > 0 else ""
-            right = parts[i + 1] if i < last else ""
-            if token.rstrip and right:
+            left = parts[i - 1] if i > 0 else nothing
+            right = parts[i + 1] if i < last else nothing
+            if token.rstrip and right.text:
                 parts[i + 1] = right.lstrip()
-            if token.lstrip and left:
+            if token.lstrip and left.text:
                 parts[i - 1] = left.rstrip()
             # Whether a neighbour touches the token is judged before that stripping.
-            if token.single_word and left and left[-1] != " ":
+            if token.single_word and left.text and left.text[-1] != " ":
                 parts[i - 1] += parts[i]
-                parts[i] = ""
-            elif token.single_word and right and right[0] != " ":
+                parts[i] = nothing
+            elif token.single_word and right.text and right.text[0] != " ":
                 parts[i + 1] = parts[i] + parts[i + 1]
-                parts[i] = ""
+                parts[i] = nothing
 
     def convert_tokens_to_string(self, tokens: Iterable[str]) -> str:
         """Join tokens; "▁" becomes a space, spaces at both ends go.
@@ -201,29 +239,3 @@ class TextTokens(TokenTable):
         if clean_up_tokenization_spaces is None:
             clean_up_tokenization_spaces = self.clean_up_tokenization_spaces
         return self.clean_up_tokenization(text) if clean_up_tokenization_spaces else text
-
-    def batch_decode(
-        self,
-        sequences: Iterable[Any],
-        skip_special_tokens: bool = False,
-        clean_up_tokenization_spaces: bool | None = None,
-        **kwargs: Any,
-    ) -> list[str]:
-        """Apply `decode` to each of several sequences, or to each row of an array."""
-        return [
-            self.decode(ids, skip_special_tokens, clean_up_tokenization_spaces, **kwargs)
-            for ids in sequences
-        ]
-
-    @staticmethod
-    def clean_up_tokenization(out_string: str) -> str:
-        """Take out the space before English punctuation and clitics.
-
-        Examples
-        --------
-        >>> TextTokens.clean_up_tokenization("It 's here , is n't it ?")
-        "It's here, isn't it?"
-        """
-        for found, replacement in _CLEAN_UPS:
-            out_string = out_string.replace(found, replacement)
-        return out_string

@@ -125,7 +125,8 @@ class TokenTable(SpecialTokens):
             if isinstance(token, str):
                 token = AddedToken(token, special=special_tokens or token in specials)
             elif special_tokens:
-                token.special = True
+                # Being made special does not change how it is looked for.
+                token.normalized, token.special = token.normalized, True
             if vocabulary is None:  # made once, and only if there is something to add
                 vocabulary = self.get_vocab()
                 next_id = len(vocabulary)
@@ -185,7 +186,7 @@ class TokenTable(SpecialTokens):
         if isinstance(ids, (int, np.integer)):
             return self._token_of(int(ids))
         skipped = set(self.all_special_ids) if skip_special_tokens else set()
-        return [self._token_of(index) for index in map(_as_int, ids) if index not in skipped]
+        return [self._token_of(index) for index in map(as_id, ids) if index not in skipped]
 
     def _token_of(self, index: int) -> str:
         if index in self._added_by_id:
@@ -197,7 +198,7 @@ class TokenTable(SpecialTokens):
         return self._vocabulary.tokens[index]
 
 
-def _as_int(value: Any) -> int:
+def as_id(value: Any) -> int:
     """Return an id as an int; whole floats are taken, as arrays may hold them."""
     if isinstance(value, float) and value.is_integer():
         return int(value)

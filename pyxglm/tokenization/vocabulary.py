@@ -15,13 +15,17 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pyxglm.strict_json import quoted
 from pyxglm.tokenization.added_token import check_text
 from pyxglm.tokenization.model_proto import ModelProto, parse_model, read_model
+from pyxglm.tokenization.protobuf import LENGTH, fields
 
 FAIRSEQ_TOKENS = ("<s>", "<pad>", "</s>", "<unk>")
 MADEUP_WORDS = tuple(f"<madeupword{index}>" for index in range(7))
@@ -40,6 +44,11 @@ _PROCESSOR_OPTIONS: dict[str, tuple[type, ...]] = {
     "alpha": (int, float),
     "num_threads": (int,),
 }
+
+
+def tokens_of(model: ModelProto) -> list[str]:
+    """Return the tokens of a sentencepiece model in the order of XGLM's ids."""
+    return [*FAIRSEQ_TOKENS, *model.pieces[3:], *MADEUP_WORDS]
 
 
 class Vocabulary:
@@ -63,7 +72,7 @@ class Vocabulary:
     """
 
     def __init__(self, model: ModelProto, options: Mapping[str, Any], where: str) -> None:
-        self.tokens = [*FAIRSEQ_TOKENS, *model.pieces[3:], *MADEUP_WORDS]
+        self.tokens = tokens_of(model)
         self.ids = {piece: index + FAIRSEQ_OFFSET for index, piece in enumerate(model.pieces)}
         # Asking the library for its unknown piece gives number 0, which means "unknown" as well.
         del self.ids[model.pieces[0]]
@@ -71,6 +80,7 @@ class Vocabulary:
         first_madeup = len(model.pieces) + FAIRSEQ_OFFSET
         self.ids.update({word: first_madeup + i for i, word in enumerate(MADEUP_WORDS)})
         self._processor = _load(model.data, options, where)
+        self._options = dict(options)
         self._where = where
 
     @classmethod
@@ -101,17 +111,84 @@ class Vocabulary:
             If `text` holds half of a surrogate pair, or the library cannot do
             what `options` ask (only unigram models give samples).
         """
+        pieces: list[str] = self._encoded(text, str)
+        return pieces
+
+    def align(self, text: str) -> tuple[list[str], list[tuple[int, int]]]:
+        """Return the pieces of `text`, and the characters that each was made of.
+
+        Parameters
+        ----------
+        text
+            A text that is not empty.
+
+        Returns
+        -------
+        pieces
+            As `segment` returns them (with sampling, another draw).
+        spans
+            For each, (start, end) in characters of `text`; an added ``<s>`` or
+            ``</s>`` stands between characters, where it was added.
+
+        Raises
+        ------
+        ValueError
+            As `segment`.
+        """
+        pieces, spans, at = [], [], _character_at_byte(text)
+        for piece, index, start, end in self._aligned(text):
+            unknown = index == self._processor.unk_id() and self._options.get("emit_unk_piece")
+            pieces.append(self._processor.id_to_piece(index) if unknown else piece)
+            spans.append((int(at[start]), int(at[end])))
+        if self._options.get("reverse"):
+            pieces, spans = pieces[::-1], spans[::-1]
+        for option, index, place in (
+            ("add_bos", self._processor.bos_id(), 0),
+            ("add_eos", self._processor.eos_id(), len(text)),
+        ):
+            if self._options.get(option):
+                where = 0 if option == "add_bos" else len(pieces)
+                pieces.insert(where, self._processor.id_to_piece(index))
+                spans.insert(where, (place, place))
+        return pieces, spans
+
+    def _aligned(self, text: str) -> Iterator[tuple[str, int, int, int]]:
+        """Yield piece, number, and the bytes of `text` that it came from (start, end).
+
+        The library writes a message for this, SentencePieceText, of which
+        field 2 holds the pieces: 1 piece, 2 id, 3 surface, 4 begin, 5 end.
+        """
+        # That message knows none of the four: they are applied to what it says.
+        plain = dict.fromkeys(("add_bos", "add_eos", "reverse", "emit_unk_piece"), False)
+        data: bytes = self._encoded(text, "serialized_proto", **plain)
+        for key, start, stop in fields(data):
+            if key >> 3 == 2:
+                values: dict[int, Any] = {2: 0, 4: 0, 5: 0}  # zeros need not be written
+                for inner, value, end in fields(data, start, stop):
+                    values[inner >> 3] = data[value:end] if inner & 7 == LENGTH else value
+                yield values[1].decode("utf-8"), values[2], values[4], values[5]
+
+    def _encoded(self, text: str, out_type: Any, **options: bool) -> Any:
         if not text.isascii():
             check_text(text, "the text")
         try:
-            pieces: list[str] = self._processor.encode(text, out_type=str)
+            return self._processor.encode(text, out_type=out_type, **options)
         except RuntimeError as error:
             raise ValueError(f"{self._where}: sentencepiece refuses the text: {error}") from None
-        return pieces
 
     def __len__(self) -> int:
         """N + 8: the pieces, ``<pad>`` and the filler words."""
         return len(self.tokens)
+
+
+def _character_at_byte(text: str) -> NDArray[np.int64]:
+    """Return, for each byte of `text` in UTF-8 and for its end, which character it is in.
+
+    >>> _character_at_byte("aé!").tolist()
+    [0, 1, 1, 2, 3]
+    """
+    data = np.frombuffer(text.encode("utf-8") + b"!", np.uint8)
+    return np.cumsum((data & 0xC0) != 0x80) - 1
 
 
 def check_processor_options(options: object) -> dict[str, Any]:

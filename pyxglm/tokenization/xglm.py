@@ -8,24 +8,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pyxglm.archive import (
-    PRETRAINED_POSITIONAL_EMBEDDINGS_SIZES,
-    PRETRAINED_VOCAB_FILES_MAP,
-    VOCAB_FILES_NAMES,
-)
+from pyxglm.archive import PRETRAINED_VOCAB_FILES_MAP, VOCAB_FILES_NAMES
 from pyxglm.files import write_atomically
 from pyxglm.strict_json import quoted
 from pyxglm.tokenization import saving
-from pyxglm.tokenization.calls import Calls
+from pyxglm.tokenization.pretrained import PreTrainedTokenizer, additional_tokens
 from pyxglm.tokenization.special_tokens import ROLES, Token
-from pyxglm.tokenization.strategies import check_side
+from pyxglm.tokenization.text_calls import TextCalls
 from pyxglm.tokenization.vocabulary import MADEUP_WORDS, Vocabulary, check_processor_options
 
-#: A model_max_length that means "no limit", as transformers writes it.
-VERY_LARGE_INTEGER = int(1e30)
 
-
-class XGLMTokenizer(Calls):
+class XGLMTokenizer(PreTrainedTokenizer, TextCalls):
     """XGLM's tokenizer on the sentencepiece library, as the slow one of transformers 4.37.2.
 
     Parameters
@@ -81,10 +74,6 @@ class XGLMTokenizer(Calls):
 
     vocab_files_names: ClassVar[dict[str, str]] = VOCAB_FILES_NAMES
     pretrained_vocab_files_map: ClassVar[dict[str, dict[str, str]]] = PRETRAINED_VOCAB_FILES_MAP
-    max_model_input_sizes: ClassVar[dict[str, int]] = PRETRAINED_POSITIONAL_EMBEDDINGS_SIZES
-    model_input_names = ["input_ids", "attention_mask"]  # noqa: RUF012
-    padding_side = "right"
-    truncation_side = "right"
     is_fast = False
 
     def __init__(
@@ -103,10 +92,7 @@ class XGLMTokenizer(Calls):
             raise TypeError(f"vocab_file is {quoted(vocab_file)}, expected a path")
         self.vocab_file = os.fspath(vocab_file)
         self.sp_model_kwargs = check_processor_options(sp_model_kwargs or {})
-        additional = kwargs.get("additional_special_tokens") or []
-        if not isinstance(additional, (list, tuple)):
-            raise TypeError(f"additional_special_tokens is {quoted(additional)}, expected a list")
-        missing = [word for word in MADEUP_WORDS if word not in additional]
+        additional = additional_tokens(kwargs, MADEUP_WORDS)
         added_tokens = kwargs.pop("added_tokens_decoder", None) or {}
         self.init_kwargs: dict[str, Any] = copy.deepcopy(
             {
@@ -118,7 +104,7 @@ class XGLMTokenizer(Calls):
                 "pad_token": pad_token,
                 "sp_model_kwargs": self.sp_model_kwargs,
                 **kwargs,
-                "additional_special_tokens": [*additional, *missing],
+                "additional_special_tokens": additional,
             }
         )
         self._set_up(self.init_kwargs)
@@ -129,49 +115,6 @@ class XGLMTokenizer(Calls):
             split_special_tokens=bool(kwargs.get("split_special_tokens", False)),
             clean_up_tokenization_spaces=bool(kwargs.get("clean_up_tokenization_spaces", True)),
             verbose=bool(kwargs.get("verbose", False)),
-        )
-
-    def _set_up(self, arguments: Mapping[str, Any]) -> None:
-        """Check and keep the arguments that concern lengths and names."""
-        limit = arguments.get("model_max_length", arguments.get("max_len"))
-        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, (int, float))):
-            raise TypeError(f"model_max_length is {quoted(limit)}, expected an int")
-        if limit is not None and not limit > 0:
-            raise ValueError(f"model_max_length is {limit}, expected at least 1")
-        self.model_max_length = VERY_LARGE_INTEGER if limit is None else int(limit)
-        for side in ("padding_side", "truncation_side"):
-            setattr(self, side, check_side(side, arguments.get(side, "right")))
-        names = arguments.get("model_input_names", self.model_input_names)
-        if (
-            not isinstance(names, (list, tuple))
-            or not names
-            or not all(isinstance(name, str) for name in names)
-        ):
-            raise TypeError(f"model_input_names is {quoted(names)}, expected a list of str")
-        self.model_input_names = list(names)
-        for name in ("split_special_tokens", "clean_up_tokenization_spaces", "verbose"):
-            if not isinstance(arguments.get(name), (bool, type(None))):
-                raise TypeError(f"{name} is {quoted(arguments[name])}, expected a bool")
-        self.name_or_path = str(arguments.get("name_or_path", ""))
-        self.chat_template = arguments.get("chat_template")
-        self._warned: set[str] = set()
-
-    @property
-    def max_len_single_sentence(self) -> int:
-        """The longest text, in ids, that `model_max_length` allows."""
-        return self.model_max_length - self.num_special_tokens_to_add(pair=False)
-
-    @property
-    def max_len_sentences_pair(self) -> int:
-        """The longest pair of texts, in ids together, that `model_max_length` allows."""
-        return self.model_max_length - self.num_special_tokens_to_add(pair=True)
-
-    def __repr__(self) -> str:
-        return (
-            f"XGLMTokenizer(name_or_path={self.name_or_path!r}, vocab_size={self.vocab_size}, "
-            f"model_max_length={self.model_max_length}, padding_side={self.padding_side!r}, "
-            f"truncation_side={self.truncation_side!r}, special_tokens={self.special_tokens_map}, "
-            f"clean_up_tokenization_spaces={self.clean_up_tokenization_spaces})"
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -187,61 +130,20 @@ class XGLMTokenizer(Calls):
     # --- Files ----------------------------------------------------------------------
 
     @classmethod
-    def from_pretrained(
-        cls,
-        pretrained_model_name_or_path: str | os.PathLike[str],
-        *,
-        revision: str | None = None,
-        cache_dir: str | os.PathLike[str] | None = None,
-        local_files_only: bool = False,
-        **kwargs: Any,
-    ) -> XGLMTokenizer:
-        """Open a saved tokenizer.
+    def _argument_for(cls, path: Path) -> dict[str, Any]:
+        return {"vocab_file": path}
 
-        Parameters
-        ----------
-        pretrained_model_name_or_path
-            A directory with ``sentencepiece.bpe.model`` (and, if there,
-            ``tokenizer_config.json`` and its kin); a sentencepiece model file;
-            or the id of a repository, which is looked up in the local Hugging
-            Face cache, or downloaded with the extra ``pyxglm[hub]``.
-        revision, cache_dir, local_files_only
-            Which revision of the repository, in which cache, without network.
-        **kwargs
-            Arguments of the constructor; they override what was saved.
+    @classmethod
+    def _located(cls, name: str, **options: Any) -> Path:
+        from pyxglm.checkpoint import locate
 
-        Raises
-        ------
-        FileNotFoundError
-            If there is no such directory, file or repository.
-        ValueError
-            If a file does not make sense; the message names it.
-        """
-        if not isinstance(pretrained_model_name_or_path, (str, os.PathLike)):
-            raise TypeError(
-                f"from_pretrained: {quoted(pretrained_model_name_or_path)}, expected a path or id"
-            )
-        name = str(pretrained_model_name_or_path)
-        path = Path(pretrained_model_name_or_path)
-        if path.is_file():
-            return cls(path, name_or_path=name, **kwargs)
-        if not path.is_dir():
-            from pyxglm.checkpoint import locate
+        return locate(name, **options, filenames=(saving.VOCABULARY_FILE,))
 
-            path = locate(
-                name,
-                revision=revision,
-                cache_dir=cache_dir,
-                local_files_only=local_files_only,
-                filenames=(saving.VOCABULARY_FILE,),
-            )
-        arguments = saving.read_arguments(path, kwargs)
-        if name in cls.max_model_input_sizes:
-            limit = cls.max_model_input_sizes[name]
-            arguments["model_max_length"] = min(arguments.get("model_max_length", limit), limit)
-        arguments["name_or_path"] = name
-        vocab_file = arguments.pop("vocab_file", path / saving.VOCABULARY_FILE)
-        return cls(vocab_file, **arguments)
+    @classmethod
+    def _read_arguments(cls, directory: Path, overrides: Mapping[str, Any]) -> dict[str, Any]:
+        arguments = saving.read_arguments(directory, overrides)
+        arguments.setdefault("vocab_file", directory / saving.VOCABULARY_FILE)
+        return arguments
 
     def save_pretrained(
         self,
@@ -300,9 +202,7 @@ class XGLMTokenizer(Calls):
         NotADirectoryError
             If `save_directory` is no directory.
         """
-        directory = Path(save_directory)
-        if not directory.is_dir():
-            raise NotADirectoryError(f"save_vocabulary: {directory} is no directory")
+        directory = saving.existing_directory(save_directory)
         target = saving.file_in(directory, filename_prefix, saving.VOCABULARY_FILE)
         source = Path(self.vocab_file)
         if not source.is_file():
@@ -310,8 +210,3 @@ class XGLMTokenizer(Calls):
         elif not (target.exists() and target.samefile(source)):
             write_atomically(target, source.read_bytes())
         return (str(target),)
-
-    def added_vocabulary_beyond(self) -> dict[str, int]:
-        """Return the added tokens whose ids are beyond the vocabulary."""
-        tokens = self.added_tokens_encoder.items()
-        return {token: index for token, index in tokens if index >= self.vocab_size}

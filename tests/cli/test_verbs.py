@@ -154,6 +154,28 @@ class TestTokenize:
         pieces = opened[1].convert_ids_to_tokens(ids)
         assert result == {"text": self.TEXT, "ids": ids, "pieces": pieces}
 
+    def test_offsets(self, pyxglm, checkpoint, opened):
+        words = ("tokenize", "-m", checkpoint, "--offsets", self.TEXT)
+        tokens, offsets = opened[1].tokenize_with_offsets(self.TEXT)
+        rows = [line.split("\t") for line in pyxglm(*words).out.splitlines()]
+        assert rows[0] == ["2", "</s>", "0", "0"]
+        assert [(int(start), int(end)) for _, _, start, end in rows[1:]] == offsets
+        assert [int(row[0]) for row in rows[1:]] == opened[1].convert_tokens_to_ids(tokens)
+        found = json.loads(pyxglm(*words, "--json").out)
+        assert found["offsets"] == [[0, 0], *map(list, offsets)]
+        assert pyxglm("tokenize", "-m", checkpoint, "--offsets", "--no-special", "").out == ""
+        result = pyxglm(*words, "--ids")
+        assert result.err == "pyxglm: --offsets and --ids are given, expected one of them\n"
+
+    def test_by_the_other_library(self, pyxglm, checkpoint):
+        text = "the cat ＜/s＞"
+        slow, fast = (
+            json.loads(pyxglm("tokenize", "-m", checkpoint, "--json", *option, text).out)["ids"]
+            for option in ((), ("--fast",))
+        )
+        assert fast[-1] == 2 != slow[-1]
+        assert fast[:3] == slow[:3]
+
     @pytest.mark.parametrize("separator", [" ", ",", ", ", "\n"])
     def test_decode(self, pyxglm, checkpoint, opened, separator):
         ids = opened[1].encode("the cat sat")

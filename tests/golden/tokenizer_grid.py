@@ -21,6 +21,11 @@ from golden import tokenizer_calls as calls
 from golden.tokenizer_states import states
 from golden.tokenizer_texts import DECODINGS, REFUSED, TEXTS
 
+HERE = Path(__file__).parent
+
+#: What an operation may raise to be refused.
+ERRORS = (ValueError, TypeError, IndexError, AttributeError, AssertionError, RuntimeError)
+
 MODELS = ("small", "large", "bytes", "identity")
 
 
@@ -85,17 +90,29 @@ def run_scenario(
     added_token: Any,
     models: Path,
     folder: Path,
+    errors: tuple[type[BaseException], ...] = ERRORS,
 ) -> list[Any]:
-    """Run one scenario; return what each operation returned, or "!" for an error."""
+    """Run one scenario; return what each operation returned, or "!" for an error.
+
+    A model is a sentencepiece model, which `make` gets as its first argument,
+    or a document, which it gets as `tokenizer_file`.
+    """
     model, arguments, operations = scenario
     vocabulary = models / f"{model}.model"
+    document = models / f"{model}.json"
     try:
         if "files" in arguments:
             folder.mkdir(parents=True)
-            shutil.copy(vocabulary, folder / "sentencepiece.bpe.model")
+            if document.exists():
+                shutil.copy(document, folder / "tokenizer.json")
+            else:
+                shutil.copy(vocabulary, folder / "sentencepiece.bpe.model")
             for name, content in arguments["files"].items():
                 (folder / name).write_text(json.dumps(content), encoding="utf-8")
             tokenizer = make.from_pretrained(str(folder))
+        elif document.exists():
+            options = revive(copy.deepcopy(arguments), added_token)
+            tokenizer = make(tokenizer_file=str(document), **options)
         else:
             tokenizer = make(str(vocabulary), **revive(copy.deepcopy(arguments), added_token))
     except (ValueError, TypeError):
@@ -116,14 +133,17 @@ def run_scenario(
                 tokenizer = pickle.loads(pickle.dumps(tokenizer))  # noqa: S301
                 results.append(None)
                 continue
+            if name == "train":
+                lines = (HERE / "tokenizer" / "corpus.txt").read_text("utf-8").splitlines()
+                tokenizer = tokenizer.train_new_from_iterator(iter([lines]), **rest[0])
+                results.append(None)
+                continue
             if name == "copy":
                 tokenizer = copy.deepcopy(tokenizer)
                 results.append(None)
                 continue
             results.append(plain(_operate(tokenizer, name, rest, target)))
-        except (
-            ValueError, TypeError, IndexError, AttributeError, AssertionError, RuntimeError
-        ):  # fmt: skip
+        except errors:
             results.append("!")
     return results
 
@@ -143,10 +163,39 @@ def _operate(tokenizer: Any, name: str, rest: list[Any], target: Path) -> Any:
     if name == "save":
         tokenizer.save_pretrained(str(target))
         return {
-            path.name: path.read_text(encoding="utf-8") for path in sorted(target.glob("*.json"))
+            path.name: path.read_text(encoding="utf-8")
+            for path in sorted(target.glob("*.json"))
+            if path.name != "tokenizer.json"  # each release of its library writes it in its way
         }
+    if name == "look":
+        return look(tokenizer(*rest[0], **rest[1]))
     method = tokenizer if name == "call" else getattr(tokenizer, name)
     return method(*rest[0], **rest[1])
+
+
+def look(encoding: Any) -> dict[str, Any]:
+    """Return all that an encoding of a fast tokenizer says of where its tokens came from."""
+    rows = []
+    for row, inside in enumerate(encoding.encodings):
+        tokens = range(len(inside))
+        places = [(place, text) for text in range(encoding.n_sequences) for place in range(24)]
+        rows.append(
+            {
+                "tokens": encoding.tokens(row),
+                "word_ids": encoding.word_ids(row),
+                "sequence_ids": encoding.sequence_ids(row),
+                "offsets": inside.offsets,
+                **{
+                    name: [getattr(encoding, name)(row, token) for token in tokens]
+                    for name in ("token_to_sequence", "token_to_word", "token_to_chars")
+                },
+                **{
+                    name: [getattr(encoding, name)(row, *place) for place in places]
+                    for name in ("word_to_tokens", "char_to_token", "char_to_word")
+                },
+            }
+        )
+    return {"data": encoding.data, "n_sequences": encoding.n_sequences, "rows": rows}
 
 
 def splitting_cases() -> list[tuple[list[str], str]]:

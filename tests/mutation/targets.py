@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from checkpoint.build import safetensors_file, torch_members, zip_file
-from mutation import sentencepiece_mutator
+from mutation import sentencepiece_mutator, tokenizer_seeds
 from mutation.json_mutator import emit, mutate_text, parse
 from mutation.safetensors_mutator import mutate_safetensors, seed_parts
 from mutation.tokens import spoil
@@ -20,7 +20,7 @@ from pyxglm.checkpoint import load
 from pyxglm.checkpoint.safetensors_file import read_safetensors
 from pyxglm.config import XGLMConfig
 from pyxglm.parameters import parameter_shapes
-from pyxglm.tokenization import XGLMTokenizer
+from pyxglm.tokenization import XGLMTokenizer, XGLMTokenizerFast
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "checkpoints"
 
@@ -174,8 +174,32 @@ class SentencePiece(Target):
             ids = tokenizer(text)["input_ids"]
             assert all(0 <= token < len(tokenizer) for token in ids)
             tokenizer.decode(ids)
-            tokenizer.tokenize(text)
+            tokens, offsets = tokenizer.tokenize_with_offsets(text)
+            assert tokens == tokenizer.tokenize(text)
+            assert all(0 <= start <= end <= len(text) for start, end in offsets)
         tokenizer.get_vocab()
+
+
+class TokenizerJson(Target):
+    """A tokenizer.json: opened by the fast tokenizer, and used on awkward texts."""
+
+    def __init__(self) -> None:
+        self.seeds = [parse(json.dumps(document)) for document in tokenizer_seeds.seeds()]
+
+    def case(self, rng: Random) -> dict[str, bytes]:
+        return {"tokenizer.json": mutate_text(rng, rng.choice(self.seeds))}
+
+    def run(self, directory: Path) -> None:
+        tokenizer = XGLMTokenizerFast.from_pretrained(directory)
+        for text in SentencePiece.texts:
+            encoding = tokenizer(text, return_offsets_mapping=True)
+            for start, end in encoding["offset_mapping"]:
+                assert 0 <= start <= end <= len(text)
+            tokenizer.decode(encoding["input_ids"])
+        tokenizer(["a", "a b"], ["b", "!"], max_length=7, truncation="only_first")
+        vocabulary = tokenizer.get_vocab()
+        assert all(0 <= index < 2**31 for index in vocabulary.values())
+        tokenizer.build_inputs_with_special_tokens([2], [2])
 
 
 TARGETS: dict[str, Callable[[], Any]] = {
@@ -184,4 +208,5 @@ TARGETS: dict[str, Callable[[], Any]] = {
     "index": Index,
     "config": Config,
     "sentencepiece": SentencePiece,
+    "tokenizer.json": TokenizerJson,
 }

@@ -31,7 +31,11 @@ def test_scenario(number: int, models: Path, tmp_path: Path) -> None:
     operations = SCENARIOS[number][2] if len(expected) > 1 else [("make",)]
     found = json.loads(json.dumps(results))
     for operation, result, recorded in zip(operations, found, expected, strict=True):
-        assert result == recorded, operation
+        if isinstance(operation[-1], dict) and "return_offsets_mapping" in operation[-1]:
+            # transformers' slow tokenizers refuse this: ours knows, see test_offsets.py.
+            assert recorded == "!" != result
+        else:
+            assert result == recorded, operation
 
 
 def test_recording_is_whole() -> None:
