@@ -27,6 +27,12 @@ if TYPE_CHECKING:
     from pyxglm.ops.native_library import set_num_threads as set_num_threads
     from pyxglm.ops.native_library import use_isa as use_isa
     from pyxglm.pretrained import XGLMPreTrainedModel as XGLMPreTrainedModel
+    from pyxglm.tensorflow_style import (
+        TF_XGLM_PRETRAINED_MODEL_ARCHIVE_LIST as TF_XGLM_PRETRAINED_MODEL_ARCHIVE_LIST,
+    )
+    from pyxglm.tensorflow_style import TFXGLMForCausalLM as TFXGLMForCausalLM
+    from pyxglm.tensorflow_style import TFXGLMModel as TFXGLMModel
+    from pyxglm.tensorflow_style import TFXGLMPreTrainedModel as TFXGLMPreTrainedModel
     from pyxglm.tokenization import AddedToken as AddedToken
     from pyxglm.tokenization import BatchEncoding as BatchEncoding
     from pyxglm.tokenization import XGLMTokenizer as XGLMTokenizer
@@ -36,6 +42,10 @@ _HOMES = {
     "AddedToken": "pyxglm.tokenization",
     "BatchEncoding": "pyxglm.tokenization",
     "KVCache": "pyxglm.cache",
+    "TFXGLMForCausalLM": "pyxglm.tensorflow_style",
+    "TFXGLMModel": "pyxglm.tensorflow_style",
+    "TFXGLMPreTrainedModel": "pyxglm.tensorflow_style",
+    "TF_XGLM_PRETRAINED_MODEL_ARCHIVE_LIST": "pyxglm.tensorflow_style",
     "XGLMConfig": "pyxglm.config",
     "XGLMForCausalLM": "pyxglm.modeling",
     "XGLMModel": "pyxglm.modeling",

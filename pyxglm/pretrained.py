@@ -69,7 +69,11 @@ class XGLMPreTrainedModel(TrainingMixin, VocabularyMixin):
         backend: str | None = None,
     ) -> None:
         self._set_up(config, compute, backend)
-        self._parameters = Parameters(random_weights(self.config, seed, dtype, not self._bare))
+        self._parameters = Parameters(self._fresh(seed, dtype))
+
+    def _fresh(self, seed: int, dtype: object) -> dict[str, Array]:
+        """Draw the weights of a model that nothing has been learnt by yet."""
+        return random_weights(self.config, seed, dtype, not self._bare)
 
     def _set_up(self, config: XGLMConfig, compute: str, backend: str | None) -> None:
         if not isinstance(config, XGLMConfig):
