@@ -164,8 +164,8 @@ class XGLMPreTrainedModel(TrainingMixin, VocabularyMixin):
         output_loading_info
             Return (model, info) with what was missing or not expected.
         **kwargs
-            Settings of the model (``loss_type``) or fields of the configuration
-            to override.
+            Settings of the model (``loss_type``), fields of the configuration to
+            override, ``from_tf=True`` or ``from_flax=True`` for these files alone.
 
         Raises
         ------
@@ -181,14 +181,15 @@ class XGLMPreTrainedModel(TrainingMixin, VocabularyMixin):
             local_files_only=local_files_only,
         )
         settings = {key: kwargs.pop(key) for key in ("loss_type",) if key in kwargs}
+        form = checkpoint.wanted_form(kwargs)
         if config is None:
             config = XGLMConfig.from_pretrained(directory, **kwargs)
         elif kwargs:
             raise TypeError(f"{next(iter(kwargs))!r} is given, expected nothing beside a config")
-        found = checkpoint.load(directory, config, with_head=not cls._bare)
+        found = checkpoint.load(directory, config, with_head=not cls._bare, form=form)
         weights: Mapping[str, Array] = found.weights
         if cls._bare:
-            weights = {name.removeprefix("model."): array for name, array in weights.items()}
+            weights = {n.removeprefix("model."): a for n, a in weights.items() if n != HEAD}
         wanted = dtype if dtype is not None else torch_dtype
         wanted = None if wanted in (None, "auto") else wanted
         model = cls.from_weights(

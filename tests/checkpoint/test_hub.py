@@ -168,7 +168,7 @@ def test_a_damaged_reference(tmp_path):
     [
         (("pytorch_model.bin",), "no config.json"),
         (("config.json",), "no weights: looked for"),
-        (("config.json", "tf_model.h5"), "no weights: looked for"),
+        (("config.json", "rust_model.ot"), "no weights: looked for"),
     ],
 )
 def test_an_incomplete_snapshot(tmp_path, files, lacking):
