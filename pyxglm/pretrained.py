@@ -58,6 +58,8 @@ class XGLMPreTrainedModel(TrainingMixin, VocabularyMixin):
     base_model_prefix = "model"
     main_input_name = "input_ids"
     _bare: ClassVar[bool] = True  # whether the parameters are named without "model."
+    _own_head: ClassVar[bool] = False  # whether a head is kept where it is to be tied
+    _forms: ClassVar[tuple[str, ...] | None] = None  # formats in the order to look for them
 
     def __init__(
         self,
@@ -72,7 +74,6 @@ class XGLMPreTrainedModel(TrainingMixin, VocabularyMixin):
         self._parameters = Parameters(self._fresh(seed, dtype))
 
     def _fresh(self, seed: int, dtype: object) -> dict[str, Array]:
-        """Draw the weights of a model that nothing has been learnt by yet."""
         return random_weights(self.config, seed, dtype, not self._bare)
 
     def _set_up(self, config: XGLMConfig, compute: str, backend: str | None) -> None:
@@ -165,7 +166,7 @@ class XGLMPreTrainedModel(TrainingMixin, VocabularyMixin):
             Return (model, info) with what was missing or not expected.
         **kwargs
             Settings of the model (``loss_type``), fields of the configuration to
-            override, ``from_tf=True`` or ``from_flax=True`` for these files alone.
+            override, or ``from_tf``, ``from_flax``, ``from_pt`` for these files alone.
 
         Raises
         ------
@@ -180,13 +181,14 @@ class XGLMPreTrainedModel(TrainingMixin, VocabularyMixin):
             cache_dir=cache_dir,
             local_files_only=local_files_only,
         )
-        settings = {key: kwargs.pop(key) for key in ("loss_type",) if key in kwargs}
-        form = checkpoint.wanted_form(kwargs)
+        settings = {key: kwargs.pop(key) for key in ("loss_type", "compat") if key in kwargs}
+        form = checkpoint.wanted_form(kwargs) or cls._forms
         if config is None:
             config = XGLMConfig.from_pretrained(directory, **kwargs)
         elif kwargs:
             raise TypeError(f"{next(iter(kwargs))!r} is given, expected nothing beside a config")
-        found = checkpoint.load(directory, config, with_head=not cls._bare, form=form)
+        found = checkpoint.load(directory, config, form=form, keep_head=cls._own_head,
+                                with_head=not (cls._bare or cls._own_head))  # fmt: skip
         weights: Mapping[str, Array] = found.weights
         if cls._bare:
             weights = {n.removeprefix("model."): a for n, a in weights.items() if n != HEAD}
@@ -217,15 +219,19 @@ class XGLMPreTrainedModel(TrainingMixin, VocabularyMixin):
         max_shard_size
             Largest size of one file, in bytes or as ``"5GB"``, ``"200MB"``.
         """
+        self._save(save_directory, max_shard_size, "safetensors")
+
+    def _save(self, save_directory: Any, max_shard_size: int | str, form: str) -> None:
         from pyxglm import checkpoint
 
         directory = Path(save_directory)
         config = copy.deepcopy(self.config)
         config.torch_dtype = dtype_name(self.dtype)
-        config.architectures = [type(self).__name__]
-        checkpoint.save(
-            dict(self._parameters), directory, max_shard_size=max_shard_size, bare=self._bare
-        )
+        config.architectures = [type(self).__name__.removeprefix("TF")]
+        embed_VD = self._parameters[EMBEDDING]
+        weights = {n: a for n, a in self._parameters.items() if n != HEAD or a is not embed_VD}
+        checkpoint.save(weights, directory, max_shard_size=max_shard_size, bare=self._bare,
+                        form=form)  # fmt: skip
         config.save_pretrained(directory)
         self._write_companions(directory)
 

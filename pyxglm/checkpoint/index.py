@@ -8,7 +8,7 @@ An index is a JSON file beside the shards::
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -53,7 +53,7 @@ LAYOUTS = tuple(
 )
 
 
-def find_layout(directory: Path, form: str | None = None) -> Layout:
+def find_layout(directory: Path, form: str | Sequence[str] | None = None) -> Layout:
     """Return how the checkpoint in `directory` is stored.
 
     Parameters
@@ -62,14 +62,17 @@ def find_layout(directory: Path, form: str | None = None) -> Layout:
         Where to look.
     form
         The only format to look for: ``"safetensors"``, ``"torch"``, ``"tf"`` or
-        ``"flax"``.
+        ``"flax"``; or several, in the order to look for them.
 
     Raises
     ------
     FileNotFoundError
         If it holds none; the message says what was looked for.
     """
-    wanted = [layout for layout in LAYOUTS if form in (None, layout.form)]
+    forms = (form,) if isinstance(form, str) else form
+    wanted = LAYOUTS
+    if forms is not None:
+        wanted = tuple(layout for name in forms for layout in LAYOUTS if layout.form == name)
     for layout in wanted:
         if (directory / layout.filename).is_file():
             return layout
@@ -80,18 +83,22 @@ def find_layout(directory: Path, form: str | None = None) -> Layout:
     raise FileNotFoundError(f"{directory}: no weights: looked for {names}{hint}")
 
 
-def wanted_form(options: MutableMapping[str, Any]) -> str | None:
-    """Take ``from_tf`` and ``from_flax`` out of keyword arguments; return the one that is true.
+def wanted_form(options: MutableMapping[str, Any]) -> str | tuple[str, ...] | None:
+    """Take ``from_tf`` and its like out of keyword arguments; return what the true one means.
+
+    Torch's weights, ``from_pt``, are those of ``pytorch_model.bin`` or safetensors.
 
     Raises
     ------
     ValueError
-        If both are.
+        If more than one is true.
     """
-    given = [form for form in ("tf", "flax") if options.pop(f"from_{form}", False)]
+    forms: dict[str, str | tuple[str, ...]]
+    forms = {"from_tf": "tf", "from_flax": "flax", "from_pt": ("torch", "safetensors")}
+    given = [option for option in forms if options.pop(option, False)]
     if len(given) > 1:
-        raise ValueError("from_tf and from_flax are both given, expected one of them")
-    return given[0] if given else None
+        raise ValueError(f"{' and '.join(given)} are both given, expected one of them")
+    return forms[given[0]] if given else None
 
 
 #: What fairseq's released models are called.

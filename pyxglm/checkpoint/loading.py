@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,7 +41,7 @@ def load(
     config: XGLMConfig,
     *,
     with_head: bool = True,
-    form: str | None = None,
+    form: str | Sequence[str] | None = None,
     keep_head: bool = False,
 ) -> Checkpoint:
     """Map the weights of the checkpoint in a directory.
@@ -65,7 +66,7 @@ def load(
         does without.
     form
         The only format to look for: ``"safetensors"``, ``"torch"``, ``"tf"`` or
-        ``"flax"``.
+        ``"flax"``; or several, in the order to look for them.
     keep_head
         Whether to return a head that is there although the configuration ties
         it to the embedding.
@@ -97,7 +98,7 @@ def load(
 
 
 def read_files(
-    directory: Path, form: str | None = None
+    directory: Path, form: str | Sequence[str] | None = None
 ) -> tuple[dict[str, Tensor], list[Path], Path]:
     """Map all tensors of the checkpoint in a directory, by their names in the files.
 

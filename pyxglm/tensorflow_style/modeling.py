@@ -140,6 +140,8 @@ class TFXGLMForCausalLM(TFXGLMPreTrainedModel, XGLMForCausalLM):
     (1,)
     """
 
+    _own_head = True
+
     def __init__(
         self, config: XGLMConfig, embed_tokens: Any = None, *, loss_type: str = "hf-4.37",
         **settings: Any,
@@ -161,9 +163,13 @@ class TFXGLMForCausalLM(TFXGLMPreTrainedModel, XGLMForCausalLM):
         untied = copy.deepcopy(config)
         untied.tie_word_embeddings = False
         named = dict(weights)
-        if EMBEDDING in named:
-            named.setdefault(HEAD, named[EMBEDDING])
+        embedding = named.get(EMBEDDING)
+        shared = embedding is not None and same_memory(named.get(HEAD, embedding), embedding)
+        if shared:
+            named[HEAD] = named[EMBEDDING]
         model = super().from_weights(untied, named, **settings)
+        if shared:  # in one conversion of the dtype, not in two
+            model._parameters[HEAD] = model._parameters[EMBEDDING]
         model.config.tie_word_embeddings = config.tie_word_embeddings
         return model
 
@@ -274,3 +280,11 @@ use_cache, output_attentions, output_hidden_states, return_dict, training, rng
             "past_key_values": past_key_values,
             "use_cache": use_cache,
         }
+
+
+def same_memory(a: Array, b: Array) -> bool:
+    """Tell whether two arrays are one: torch's files name a tied matrix twice."""
+    return a is b or (
+        (a.shape, a.dtype, a.strides) == (b.shape, b.dtype, b.strides)
+        and a.__array_interface__["data"] == b.__array_interface__["data"]
+    )

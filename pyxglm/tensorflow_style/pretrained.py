@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -37,6 +38,7 @@ class TFXGLMPreTrainedModel(XGLMPreTrainedModel):
 
     framework = "tf"
     compat: str | None = None
+    _forms = ("safetensors", "tf", "torch", "flax")
 
     def __init__(
         self, config: XGLMConfig, embed_tokens: Any = None, *, compat: str | None = None,
@@ -64,6 +66,31 @@ class TFXGLMPreTrainedModel(XGLMPreTrainedModel):
     def _fix_positions(self) -> None:
         if self.compat is not None:
             self._positions = self.base_model._positions = FixedPositionTable(self.config)
+
+    def save_pretrained(
+        self,
+        save_directory: str | os.PathLike[str],
+        *,
+        max_shard_size: int | str = "10GB",
+        safe_serialization: bool = False,
+    ) -> None:
+        """Write ``config.json`` and ``tf_model.h5``, that transformers can open.
+
+        Parameters
+        ----------
+        save_directory
+            Where to write; made if need be.
+        max_shard_size
+            Largest size of one file, in bytes or as ``"5GB"``, ``"200MB"``.
+        safe_serialization
+            Write safetensors instead, as `pyxglm.XGLMForCausalLM` does.
+
+        Raises
+        ------
+        ImportError
+            If h5py, of the extra ``pyxglm[tf]``, is not installed.
+        """
+        self._save(save_directory, max_shard_size, "safetensors" if safe_serialization else "tf")
 
     def _decode(self, training: Any, rng: Any, **given: Any) -> Any:
         """Return the hidden states and what else the decoder gives, by name."""
