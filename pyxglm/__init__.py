@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from pyxglm.cache import KVCache as KVCache
     from pyxglm.config import XGLMConfig as XGLMConfig
     from pyxglm.dtypes import bfloat16 as bfloat16
+    from pyxglm.flax_style import (
+        FLAX_XGLM_PRETRAINED_MODEL_ARCHIVE_LIST as FLAX_XGLM_PRETRAINED_MODEL_ARCHIVE_LIST,
+    )
+    from pyxglm.flax_style import FlaxXGLMForCausalLM as FlaxXGLMForCausalLM
+    from pyxglm.flax_style import FlaxXGLMModel as FlaxXGLMModel
+    from pyxglm.flax_style import FlaxXGLMPreTrainedModel as FlaxXGLMPreTrainedModel
     from pyxglm.generation import generate as generate
     from pyxglm.generation import stream as stream
     from pyxglm.modeling import XGLMForCausalLM as XGLMForCausalLM
@@ -41,6 +47,10 @@ if TYPE_CHECKING:
 _HOMES = {
     "AddedToken": "pyxglm.tokenization",
     "BatchEncoding": "pyxglm.tokenization",
+    "FLAX_XGLM_PRETRAINED_MODEL_ARCHIVE_LIST": "pyxglm.flax_style",
+    "FlaxXGLMForCausalLM": "pyxglm.flax_style",
+    "FlaxXGLMModel": "pyxglm.flax_style",
+    "FlaxXGLMPreTrainedModel": "pyxglm.flax_style",
     "KVCache": "pyxglm.cache",
     "TFXGLMForCausalLM": "pyxglm.tensorflow_style",
     "TFXGLMModel": "pyxglm.tensorflow_style",

@@ -67,30 +67,40 @@ def named(outputs: Any, call: Mapping[str, Any]) -> dict[str, np.ndarray]:
     return flatten(outputs, call.get("keep"), np.asarray)
 
 
-def real_error(found: np.ndarray, wanted: np.ndarray, name: str, call: Mapping[str, Any]) -> float:
-    """Return the error at real tokens only: of queries, and of what is remembered of them."""
+def real_error(
+    found: np.ndarray,
+    wanted: np.ndarray,
+    name: str,
+    call: Mapping[str, Any],
+    start: int | None = None,
+) -> float:
+    """Return the error at real tokens only: of queries, and of what is remembered of them.
+
+    The new tokens are those of the mask's columns from `start`; by default the last.
+    """
     if found.shape != wanted.shape:
         return float("inf")
     mask = call.get("attention_mask")
     if mask is None:
         return error(found, wanted)
     real_BS = np.asarray(mask["values"] if isinstance(mask, dict) else mask) == 1
-    keep = chosen(name, found.shape, real_BS, len(call["input_ids"][0]))
+    T = len(call["input_ids"][0])
+    start = real_BS.shape[1] - T if start is None else start
+    keep = chosen(name, found.shape, real_BS, real_BS[:, start : start + T])
     return error(found[keep], wanted[keep]) if keep.any() else 0.0
 
 
-def chosen(name: str, shape: tuple[int, ...], real_BS: np.ndarray, T: int) -> np.ndarray:
+def chosen(
+    name: str, shape: tuple[int, ...], real_BS: np.ndarray, real_BT: np.ndarray
+) -> np.ndarray:
     """Return True where an output is about a real token."""
-    field = name.split(".")[0]
-    if field == "loss" or not shape:
-        return np.ones(shape, bool)
+    field, last = name.split(".")[0], name.split(".")[-1]
+    if field == "loss" or not shape or (field == "past_key_values" and last in {"2", "3"}):
+        return np.ones(shape, bool)  # no matter of tokens, or of an encoder's
     if field == "past_key_values":
-        axis, real = (2, real_BS) if not name.endswith(("key", "value")) else (1, real_BS)
-        if name.split(".")[-1] in {"2", "3"}:  # an encoder's
-            return np.ones(shape, bool)
+        axis, real = 1 if last.startswith("cached") else 2, real_BS
     else:
-        axis = 2 if "attentions" in field else 1
-        real = real_BS[:, -T:]
+        axis, real = 2 if "attentions" in field else 1, real_BT
     sizes = [1] * len(shape)
     sizes[0], sizes[axis] = real.shape
     return np.broadcast_to(real.reshape(sizes), shape)

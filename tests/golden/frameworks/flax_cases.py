@@ -52,9 +52,9 @@ def masks() -> list[Case]:
         case("gaps", {"input_ids": three, **seen,
                       "attention_mask": [[1, 0, 1, 1, 1], [0, 1, 0, 1, 1], [1, 1, 0, 0, 1]]}),
         case("nothing_to_see", {"input_ids": three, "attention_mask": [[0] * 5] * 3, **seen}),
-        case("other_values", {"input_ids": three, **seen, "note": "quirk",
+        case("other_values", {"input_ids": three, **seen,
                               "attention_mask": [[1, 2, 1, 1, 1], [1, -1, 1, 1, 1], [3] * 5]}),
-        case("fractions", {"input_ids": three, **seen, "note": "quirk", "attention_mask": {
+        case("fractions", {"input_ids": three, **seen, "attention_mask": {
             "values": [[1, 0.5, 1, 1, 1], [1, 1.5, 1, 1, 1], [1, 1, 0.999, 1, 1]],
             "dtype": "float32"}}),
     ]  # fmt: skip
