@@ -79,6 +79,19 @@ def test_parameters_that_cannot_change_are_read_once() -> None:
     assert np.array_equal(fresh, FlaxXGLMForCausalLM(config(), seed=3)(IDS).logits)
 
 
+def test_arrays_in_the_memory_of_another_package_are_read() -> None:
+    def lent(node: Any) -> Any:
+        if isinstance(node, dict):
+            return {key: lent(value) for key, value in node.items()}
+        array = np.from_dlpack(node.astype(np.float16))
+        array.setflags(write=False)
+        return array
+
+    model = build(LM)
+    wanted = model(IDS, params=model.to_fp16(model.params)).logits
+    assert np.array_equal(model(IDS, params=lent(tree_for(LM))).logits, wanted)
+
+
 def test_without_initialization_there_are_no_parameters() -> None:
     assert load("flax")[0]["answers"]["params_not_initialized"] == "ValueError"
     model = FlaxXGLMForCausalLM(config(), seed=4, _do_init=False)
