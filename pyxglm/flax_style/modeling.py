@@ -36,9 +36,12 @@ class FlaxGenerateOutput(ModelOutput):
     ----------
     sequences
         (B, max_length): prompts, continuations, and the padding id.
+    scores
+        (B,): the final scores of a beam search.
     """
 
     sequences: Array | None = None
+    scores: Array | None = None
 
 
 class FlaxXGLMModel(FlaxXGLMPreTrainedModel):
@@ -173,7 +176,9 @@ class FlaxXGLMForCausalLM(FlaxXGLMPreTrainedModel):
                 f"the sequences are to have {length} tokens, expected at most {most},"
                 " max_position_embeddings, with compat='4.37'"
             )
-        ids_BS = generate(
+        if (chosen.to_dict().get("num_beams") or 1) > 1:
+            settings["return_dict_in_generate"] = True  # for the scores
+        found = generate(
             self._torch_shaped(params),
             ids_BT,
             attention_mask=np.ones((B, T), np.int64) if attention_mask is None else attention_mask,
@@ -182,9 +187,13 @@ class FlaxXGLMForCausalLM(FlaxXGLMPreTrainedModel):
             seed=0 if prng_key is None else seed_of("prng_key", prng_key),
             **settings,
         )
+        ids_BS = getattr(found, "sequences", found)
         unfilled = max(0, length - ids_BS.shape[1])
         pad = padding_id(chosen, needed=False)
-        return FlaxGenerateOutput(np.pad(ids_BS, ((0, 0), (0, unfilled)), constant_values=pad))
+        return FlaxGenerateOutput(
+            np.pad(ids_BS, ((0, 0), (0, unfilled)), constant_values=pad),
+            getattr(found, "sequences_scores", None),
+        )
 
     def prepare_inputs_for_generation(
         self, input_ids: Any, max_length: int, attention_mask: Any = None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
+import pickle
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from golden.frameworks.arrays import load
 import pyxglm
 from pyxglm import FlaxXGLMForCausalLM, FlaxXGLMModel, KVCache, XGLMConfig
 from pyxglm.flax_style.randomness import generator_of, seed_of
+from pyxglm.ops import available_backends
 
 LM = case_named("flax", "lm")
 IDS = np.array([[5, 9, 7, 11]])
@@ -41,7 +44,7 @@ def test_the_signatures_are_those_of_transformers(kind: type[Any]) -> None:
 # -------------------------------------------------------------------------------- parameters
 
 
-def test_parameters_live_outside() -> None:
+def test_parameters_are_given_with_each_call() -> None:
     model = build(LM)
     plain = model(IDS).logits
     other = FlaxXGLMForCausalLM(config(), seed=9)
@@ -133,7 +136,7 @@ def test_a_parameter_too_many_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("name", ["to_bf16", "to_fp16", "to_fp32"])
-def test_cast_parameters_compute(name: str) -> None:
+def test_storage_of_parameters(name: str) -> None:
     model = build(LM)
     cast = getattr(model, name)(model.params)
     assert not cast["model"]["embed_tokens"]["embedding"].flags.writeable
@@ -185,7 +188,7 @@ def test_keys_seeds_and_generators() -> None:
         seed_of("key", -1)
 
 
-def test_training_draws_from_a_key() -> None:
+def test_training_drops() -> None:
     dropping = {**LM, "config": {**LM["config"], "dropout": 0.5}}
     model = build(dropping)
     key = np.array([0, 3], np.uint32)
@@ -216,7 +219,7 @@ def test_training_without_a_key_needs_nothing_to_drop() -> None:
 # -------------------------------------------------------------------------------- the cache
 
 
-def test_a_cache_is_left_as_it_is() -> None:
+def test_the_static_cache() -> None:
     model = build(LM)
     empty = model.init_cache(1, 6)
     first = model(IDS[:, :3], past_key_values=empty).past_key_values
@@ -297,11 +300,32 @@ def test_generation_takes_parameters_and_keys() -> None:
         model.generate(IDS[0])
 
 
+def test_construction() -> None:
+    made = config()
+    model = FlaxXGLMModel(made, (1, 1), 3, "float32", True)
+    assert model.config.to_dict() == made.to_dict()
+    assert model.config is not made
+    named = FlaxXGLMModel(config=made, input_shape=(2, 5), seed=3, dtype="float32", _do_init=True)
+    assert named.input_shape == (2, 5)
+    assert np.array_equal(named(IDS)[0], model(IDS)[0])
+    assert error(FlaxXGLMModel(made, seed=4)(IDS)[0], model(IDS)[0]) > 0.01
+    assert copy.deepcopy(model)(IDS)[0].tobytes() == model(IDS)[0].tobytes()
+    assert pickle.loads(pickle.dumps(model))(IDS)[0].tobytes() == model(IDS)[0].tobytes()  # noqa: S301
+
+
 def test_construction_is_checked() -> None:
     with pytest.raises(TypeError, match="config is a dict, expected an XGLMConfig"):
         FlaxXGLMModel({})  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="compat is '4.36'"):
         FlaxXGLMModel(config(), compat="4.36")
-    model = FlaxXGLMModel(config(), (1, 1), 3, "float32", True)
-    assert model.config is not config()
-    assert model.input_shape == (1, 1)
+
+
+@pytest.mark.parametrize("backend", available_backends())
+def test_every_backend_computes_the_same(backend: str) -> None:
+    for case in (LM, case_named("flax", "full"), case_named("flax", "left_padded_steps")):
+        for compat in (None, "4.37"):
+            one = build(case, backend=backend, compat=compat)
+            assert one.backend == backend
+            out = one(IDS, np.array([[0, 1, 1, 1]]), output_attentions=True)
+            wanted = build(case, backend="numpy", compat=compat)(IDS, np.array([[0, 1, 1, 1]]))
+            assert error(out.logits[:, 1:], wanted.logits[:, 1:]) <= TOLERANCE

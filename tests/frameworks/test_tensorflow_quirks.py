@@ -15,6 +15,7 @@ from golden.compare import error
 from golden.frameworks.arrays import expected, load
 
 from pyxglm import TFXGLMForCausalLM, TFXGLMModel, XGLMConfig, XGLMForCausalLM, XGLMModel
+from pyxglm.ops import available_backends
 from pyxglm.parameters import HEAD
 from pyxglm.tensorflow_style.attention import AdditiveMasks
 
@@ -57,6 +58,18 @@ def test_tokens_that_see_nothing_differ_from_torch_only_with_compat() -> None:
     as_was = build("lm", **COMPAT)([ids, mask]).logits
     assert error(as_was[:, 2:], torch_logits[:, 2:]) <= TOLERANCE
     assert error(as_was[:, :2], torch_logits[:, :2]) > 100 * TOLERANCE
+
+
+@pytest.mark.parametrize("backend", available_backends())
+def test_every_backend_adds_masks_up(backend: str) -> None:
+    case = case_named("tf", "sharp_left")
+    given = {name: case["calls"][0][name] for name in ("input_ids", "attention_mask")}
+    model = build("sharp_left", backend=backend, **COMPAT)
+    assert model.backend == backend
+    out = model(given, output_attentions=True)
+    wanted = expected("tf", "sharp_left", 0)
+    assert error(out.logits, wanted["logits"]) <= TOLERANCE
+    assert error(out.attentions[1], wanted["attentions.1"]) <= TOLERANCE
 
 
 def test_a_mask_of_four_axes_is_refused_as_it_was() -> None:
