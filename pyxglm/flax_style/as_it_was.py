@@ -65,9 +65,7 @@ class AsItWas:
         # A slice of a table begins where it still fits.
         first = 0 if room is None else min(filled, most - T)
         keys_S, queries_T = np.arange(S), np.arange(T)
-        seen_TS = keys_S <= first + queries_T[:, None]
-        if room is not None:
-            seen_TS &= keys_S < filled + T
+        seen_TS = keys_S <= first + queries_T[:, None]  # and nothing that is not filled
         self._seen_BTS = seen_TS & mask_BS[:, None]
 
     def __getattr__(self, name: str) -> Any:

@@ -37,7 +37,7 @@ class FlaxGenerateOutput(ModelOutput):
     sequences
         (B, max_length): prompts, continuations, and the padding id.
     scores
-        (B,): the final scores of a beam search.
+        (B,): the final scores of a beam search, per token as in torch.
     """
 
     sequences: Array | None = None

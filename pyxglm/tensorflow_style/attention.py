@@ -5,6 +5,9 @@ being padding; both are added to its score. Next to any key that may be seen its
 weight is 0 all the same. But a query that may see nothing keeps its scores,
 rounded to multiples of 8 or 16 (a unit in the last place of float32 at 1e8 and
 2e8), and prefers keys that are only one of both.
+
+Two more numbers are added there to all scores of a query alike: 1e-9, and 1 to
+those of a token that comes alone. A softmax does not change by that.
 """
 
 from __future__ import annotations
@@ -52,7 +55,7 @@ class AdditiveMasks:
     ) -> tuple[Array, Array | None]:
         """Let every query gather values; see `pyxglm.ops.reference.attention`.
 
-            weights = softmax(q kᵀ + mask + 1e-9) * head_mask
+            weights = softmax(q kᵀ + mask) * head_mask
 
         The masks are those of construction; those of the call, in the
         decoder's terms, say the same less exactly.
@@ -62,7 +65,7 @@ class AdditiveMasks:
         bias_BTS = self._bias(causal, T, S, scores_BHTS.dtype)
         if bias_BTS is not None:
             scores_BHTS = scores_BHTS + bias_BTS[:, None]
-        weights_BHTS = softmax(scores_BHTS + scores_BHTS.dtype.type(1e-9))
+        weights_BHTS = softmax(scores_BHTS)
         if head_mask_H is not None:
             weights_BHTS = weights_BHTS * head_mask_H[:, None, None]
         return weights_BHTS @ v_BHSK, weights_BHTS if return_weights else None
@@ -76,6 +79,5 @@ class AdditiveMasks:
         if not causal:
             return padding_B1S
         later_1TS = np.arange(S)[None, None] > S - T + np.arange(T)[None, :, None]
-        # A single query gets ones where others get zeros; it makes no difference.
-        causal_1TS = np.where(later_1TS, LARGE_NEGATIVE, float(T == 1)).astype(dtype)
+        causal_1TS = np.where(later_1TS, LARGE_NEGATIVE, 0.0).astype(dtype)
         return causal_1TS if padding_B1S is None else padding_B1S + causal_1TS

@@ -59,9 +59,10 @@ def test_parameters_are_given_with_each_call() -> None:
 
 def test_parameters_that_change_are_read_anew() -> None:
     tree = tree_for(LM)
+    fc1 = tree["model"]["layers"]["0"]["fc1"]
+    fc1["kernel"] = kernel = np.ascontiguousarray(fc1["kernel"])  # as others store it
     model = FlaxXGLMForCausalLM(config(), _do_init=False)
     before = model(IDS, params=tree).logits
-    kernel = tree["model"]["layers"]["0"]["fc1"]["kernel"]
     assert kernel.flags.writeable
     kernel *= 2
     after = model(IDS, params=tree).logits
@@ -132,6 +133,7 @@ def test_missing_parameters_are_named_and_can_be_made() -> None:
 def test_a_parameter_too_many_is_left_out() -> None:
     model, tree = build(LM), tree_for(LM)
     tree["lm_head"] = {"kernel": np.zeros((16, 31), np.float32)}
+    tree["model"]["pooler"] = {"kernel": np.zeros((16, 16), np.float32)}
     assert np.array_equal(model(IDS, params=tree).logits, model(IDS).logits)
 
 

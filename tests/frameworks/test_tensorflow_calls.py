@@ -166,6 +166,18 @@ def test_compat_and_training_go_together() -> None:
     assert not np.allclose(found[0], plain([IDS, MASK]).logits[:, 1:], atol=1e-2)
 
 
+@pytest.mark.parametrize("compat", [None, "4.37"])
+def test_a_model_in_training_mode_drops_without_being_told(compat: str | None) -> None:
+    case = case_named("tf", "lm")
+    config = XGLMConfig(**case["config"], dropout=0.5)
+    model = TFXGLMForCausalLM.from_weights(config, weights_of(case), compat=compat)
+    plain = model(IDS).logits
+    once = model.train(rng=7)(IDS).logits
+    assert not np.array_equal(once, plain)
+    assert np.array_equal(model.train(rng=7)(IDS).logits, once)
+    assert np.array_equal(model.eval()(IDS).logits, plain)
+
+
 def test_models_can_be_copied_and_pickled() -> None:
     case = case_named("tf", "bare")
     weights = of_kind(case, weights_of(case))

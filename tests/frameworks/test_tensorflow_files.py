@@ -61,6 +61,8 @@ def test_torch_files_open_and_the_embedding_becomes_the_head(tmp_path: Path) -> 
         assert model.dtype == theirs.dtype
         assert model.lm_head.weight is model.get_input_embeddings().weight
         assert np.array_equal(model(IDS).logits, theirs(IDS).logits)
+    half = TFXGLMForCausalLM.from_pretrained(golden / "safetensors-float32", dtype="float16")
+    assert half.lm_head.weight is half.get_input_embeddings().weight
     model.save_pretrained(tmp_path, safe_serialization=True)  # the embedding is not written twice
     assert HEAD not in XGLMForCausalLM.from_pretrained(tmp_path)._parameters
     assert TFXGLMForCausalLM.from_pretrained(tmp_path).state_dict().keys() == {

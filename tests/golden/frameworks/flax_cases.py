@@ -98,6 +98,10 @@ def caches() -> list[Case]:
         case("one_token_no_mask", {"input_ids": [[5], [6]], "room": 4}),
         case("full", {**chunk(0, 8, **at(0, 8)), **quirk}, chunk(0, 1, 0, **at(8, 9), **quirk),
              chunk(1, 4, 1, **at(9, 12), output_attentions=True, **quirk)),
+        case("full_to_the_table",
+             {**chunk(0, 8, **at(0, 8)), **quirk},
+             chunk(1, 4, 0, **at(5, 8), output_attentions=True, **quirk),
+             max_position_embeddings=9),
     ]  # fmt: skip
 
 
