@@ -117,6 +117,8 @@ def _change_dataset(rng: Random, file: Any, seed: Seed) -> None:
     path = rng.choice(seed.datasets)
     group, name = file[path].parent, path.rpartition("/")[2]
     shape = file[path].shape or ()
+    if file[path].size is None or file[path].size > 1000:
+        shape = (2, 2)  # an earlier change made it so
     del file[path]
     numbers = np.ones(shape, "<f4")
     other = rng.choice(((), (0,), (1,), (2, 3), (3, 2, 1), shape[::-1], (*shape, 1), (2**40, 0)))
