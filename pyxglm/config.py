@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pyxglm.config_checks import check_config
+from pyxglm.config_checks import check_config, check_kind
 from pyxglm.files import write_atomically
 
 CONFIG_NAME = "config.json"
@@ -255,6 +255,7 @@ class XGLMConfig:
 
         fields = read_json(path)
         try:
+            check_kind(fields)
             return cls.from_dict(fields, **kwargs)
         except ValueError as error:
             raise ValueError(f"{path}: {str(error).removeprefix('config: ')}") from None

@@ -16,6 +16,7 @@ everything that is not a plain array of numbers is refused.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -121,8 +122,9 @@ def _names(group: Any, key: str) -> Iterator[str]:
     """Yield the names that an attribute lists, whole or in numbered parts."""
     parts = [key]
     if key not in group.attrs:
-        parts = [name for n in range(ATTRIBUTES_LIMIT) if (name := f"{key}{n}") in group.attrs]
-        if parts != [f"{key}{n}" for n in range(len(parts))] or not parts:
+        numbered = (f"{key}{n}" for n in range(ATTRIBUTES_LIMIT))
+        parts = [*takewhile(group.attrs.__contains__, numbered)]
+        if not parts:
             raise _RefusalError(f"{quoted(group.name)} has no attribute {key}, expected a list")
     count = 0
     for part in parts:

@@ -15,7 +15,7 @@ import numpy as np
 
 from pyxglm.checkpoint.h5_file import require_h5py
 from pyxglm.checkpoint.names import EMBEDDING, HEAD, is_transposed, tf_name
-from pyxglm.checkpoint.pieces import BLOCK, Tensor, whole
+from pyxglm.checkpoint.pieces import Tensor, row_blocks
 from pyxglm.dtypes import bfloat16, convert
 from pyxglm.files import replacing
 
@@ -169,7 +169,5 @@ def _write(group: Any, name: str, tensor: Tensor) -> None:
     """Write one array, some rows at a time."""
     dtype = np.dtype("<f4") if tensor.dtype == bfloat16 else tensor.dtype.newbyteorder("<")
     dataset = group.create_dataset(name, tensor.shape, dtype)
-    array = whole(tensor)
-    rows = max(1, BLOCK * len(array) // max(array.nbytes, 1))
-    for start in range(0, len(array), rows):
-        dataset[start : start + rows] = convert(array[start : start + rows], dtype)
+    for rows in row_blocks(tensor):
+        dataset[rows] = convert(tensor[rows], dtype)

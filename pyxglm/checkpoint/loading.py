@@ -52,8 +52,8 @@ def load(
     and Flax are never needed. The arrays are the files, which must therefore be
     replaced and not rewritten while a model lives (see
     `pyxglm.checkpoint.mapping`). Only TensorFlow's and Flax's matrices, which
-    are stored transposed, are copied into memory: `pyxglm.checkpoint.convert`
-    makes files of them that are mapped.
+    are stored transposed, are copied into memory: `convert_checkpoint` makes files
+    of them that are mapped.
 
     Parameters
     ----------

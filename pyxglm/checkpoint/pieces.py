@@ -8,6 +8,7 @@ holding two large tensors in memory.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -56,6 +57,30 @@ class Pieces:
         other.turned = not self.turned
         return other
 
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice) -> Array:
+        """Return some rows, put together."""
+        start, stop, _ = rows.indices(len(self))
+        if not self.turned:
+            width = math.prod(self.shape[1:])
+            return self._flat(start * width, stop * width).reshape(-1, *self.shape[1:])
+        # Rows of a transposed matrix are columns of the one that lies in the file.
+        width, height = self.shape
+        found = np.empty((stop - start, height), self.dtype)
+        for row in range(height):
+            found[:, row] = self._flat(row * width + start, row * width + stop)
+        return found
+
+    def _flat(self, start: int, stop: int) -> Array:
+        """Return a run of the elements as they lie in the file."""
+        found, position = [], 0
+        for part in self.parts:
+            found.append(part[max(start - position, 0) : max(stop - position, 0)])
+            position += len(part)
+        return np.concatenate(found)
+
     def whole(self) -> Array:
         """Return the tensor as one array, a copy in memory."""
         flat = np.concatenate(self.parts)
@@ -74,33 +99,34 @@ def blocks(tensor: Tensor, dtype: object = None) -> Iterator[Array]:
     """Yield a tensor's numbers in row-major order: contiguous, little-endian arrays.
 
     Of the dtype given (one in which weights are stored), or of the tensor's
-    own. At most `BLOCK` bytes are copied at a time, and nothing that already
-    is as it should be; pieces of a transposed tensor are put together first.
+    own. A few megabytes are copied at a time, and nothing that already is as it
+    should be.
     """
     target = tensor.dtype.newbyteorder("<") if dtype is None else as_dtype(dtype)
-    if isinstance(tensor, Pieces) and not tensor.turned:
-        for part in tensor.parts:
-            yield from blocks(part, dtype)
-        return
-    array = whole(tensor)
-    if array.dtype == target and array.flags.c_contiguous:
-        yield array
-    elif array.ndim == 0 or array.nbytes <= BLOCK:
-        yield _packed(array, target)
+    if not isinstance(tensor, Pieces) and tensor.dtype == target and tensor.flags.c_contiguous:
+        yield tensor
+    elif tensor.ndim == 0:
+        yield _packed(whole(tensor), target)
     else:
-        rows = max(1, BLOCK * len(array) // array.nbytes)
-        for start in range(0, len(array), rows):
-            part = array[start : start + rows]
-            if part.nbytes > 2 * BLOCK and part.ndim > 1:  # one row that is large itself
-                yield from blocks(part[0], dtype)
-            else:
-                yield _packed(part, target)
+        for rows in row_blocks(tensor):
+            yield _packed(tensor[rows], target)
 
 
 def _packed(array: Array, dtype: np.dtype[Any]) -> Array:
     little = array.astype(array.dtype.newbyteorder("<"), copy=False)
     converted = little if little.dtype == dtype else convert(little, dtype)
     return converted.astype(dtype, order="C", copy=False)
+
+
+def row_blocks(array: Tensor) -> Iterator[slice]:
+    """Yield slices of rows that together are a tensor, each of about `BLOCK` bytes.
+
+    >>> [*row_blocks(np.zeros((2, 3)))]
+    [slice(0, 2, None)]
+    """
+    rows = max(1, BLOCK * len(array) // max(array.nbytes, 1))
+    for start in range(0, len(array), rows):
+        yield slice(start, min(start + rows, len(array)))
 
 
 def raw(block: Array) -> memoryview:
