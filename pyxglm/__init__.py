@@ -16,12 +16,18 @@ from typing import TYPE_CHECKING, Any
 from pyxglm._version import __version__
 
 if TYPE_CHECKING:
+    from pyxglm.archive import (
+        TF_XGLM_PRETRAINED_MODEL_ARCHIVE_LIST as TF_XGLM_PRETRAINED_MODEL_ARCHIVE_LIST,
+    )
+    from pyxglm.archive import (
+        XGLM_PRETRAINED_CONFIG_ARCHIVE_MAP as XGLM_PRETRAINED_CONFIG_ARCHIVE_MAP,
+    )
+    from pyxglm.archive import (
+        XGLM_PRETRAINED_MODEL_ARCHIVE_LIST as XGLM_PRETRAINED_MODEL_ARCHIVE_LIST,
+    )
     from pyxglm.cache import KVCache as KVCache
     from pyxglm.config import XGLMConfig as XGLMConfig
     from pyxglm.dtypes import bfloat16 as bfloat16
-    from pyxglm.flax_style import (
-        FLAX_XGLM_PRETRAINED_MODEL_ARCHIVE_LIST as FLAX_XGLM_PRETRAINED_MODEL_ARCHIVE_LIST,
-    )
     from pyxglm.flax_style import FlaxXGLMForCausalLM as FlaxXGLMForCausalLM
     from pyxglm.flax_style import FlaxXGLMModel as FlaxXGLMModel
     from pyxglm.flax_style import FlaxXGLMPreTrainedModel as FlaxXGLMPreTrainedModel
@@ -33,9 +39,6 @@ if TYPE_CHECKING:
     from pyxglm.ops.native_library import set_num_threads as set_num_threads
     from pyxglm.ops.native_library import use_isa as use_isa
     from pyxglm.pretrained import XGLMPreTrainedModel as XGLMPreTrainedModel
-    from pyxglm.tensorflow_style import (
-        TF_XGLM_PRETRAINED_MODEL_ARCHIVE_LIST as TF_XGLM_PRETRAINED_MODEL_ARCHIVE_LIST,
-    )
     from pyxglm.tensorflow_style import TFXGLMForCausalLM as TFXGLMForCausalLM
     from pyxglm.tensorflow_style import TFXGLMModel as TFXGLMModel
     from pyxglm.tensorflow_style import TFXGLMPreTrainedModel as TFXGLMPreTrainedModel
@@ -47,7 +50,6 @@ if TYPE_CHECKING:
 _HOMES = {
     "AddedToken": "pyxglm.tokenization",
     "BatchEncoding": "pyxglm.tokenization",
-    "FLAX_XGLM_PRETRAINED_MODEL_ARCHIVE_LIST": "pyxglm.flax_style",
     "FlaxXGLMForCausalLM": "pyxglm.flax_style",
     "FlaxXGLMModel": "pyxglm.flax_style",
     "FlaxXGLMPreTrainedModel": "pyxglm.flax_style",
@@ -55,12 +57,14 @@ _HOMES = {
     "TFXGLMForCausalLM": "pyxglm.tensorflow_style",
     "TFXGLMModel": "pyxglm.tensorflow_style",
     "TFXGLMPreTrainedModel": "pyxglm.tensorflow_style",
-    "TF_XGLM_PRETRAINED_MODEL_ARCHIVE_LIST": "pyxglm.tensorflow_style",
     "XGLMConfig": "pyxglm.config",
     "XGLMForCausalLM": "pyxglm.modeling",
     "XGLMModel": "pyxglm.modeling",
     "XGLMPreTrainedModel": "pyxglm.pretrained",
     "XGLMTokenizer": "pyxglm.tokenization",
+    "TF_XGLM_PRETRAINED_MODEL_ARCHIVE_LIST": "pyxglm.archive",
+    "XGLM_PRETRAINED_CONFIG_ARCHIVE_MAP": "pyxglm.archive",
+    "XGLM_PRETRAINED_MODEL_ARCHIVE_LIST": "pyxglm.archive",
     "bfloat16": "pyxglm.dtypes",
     "generate": "pyxglm.generation",
     "get_num_threads": "pyxglm.ops.native_library",

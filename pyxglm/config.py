@@ -9,16 +9,14 @@ program survives a round trip.
 from __future__ import annotations
 
 import copy
-import json
-import os
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from inspect import Parameter, Signature
+from typing import Any, ClassVar
 
-from pyxglm.config_checks import check_config, check_kind
-from pyxglm.files import write_atomically
-
-CONFIG_NAME = "config.json"
+from pyxglm.config_checks import check_config
+from pyxglm.config_files import CONFIG_NAME as CONFIG_NAME
+from pyxglm.config_files import ConfigFiles
+from pyxglm.dtypes import as_dtype, dtype_name
 
 #: The names that every transformers model shares, and XGLM's own for them.
 ALIASES = {
@@ -72,7 +70,7 @@ INHERITED: dict[str, Any] = {
 }
 
 
-class XGLMConfig:
+class XGLMConfig(ConfigFiles):
     """The configuration of an XGLM model.
 
     Parameters
@@ -118,6 +116,7 @@ class XGLMConfig:
     model_type = "xglm"
     attribute_map = ALIASES
     keys_to_ignore_at_inference = ("past_key_values",)
+    __signature__: ClassVar[Signature]  # what `help` shows: the fields and their defaults
 
     vocab_size: int
     max_position_embeddings: int
@@ -214,12 +213,36 @@ class XGLMConfig:
         changed = type(self)(**{**self.to_dict(), **named})
         self.__dict__.update(changed.__dict__)
 
+    def update_from_string(self, update_str: str) -> None:
+        """Set fields as in ``"d_model=64,dropout=0.2,use_cache=false"``, each read as what it was.
+
+        Raises
+        ------
+        ValueError
+            If one is no field, or its text is no such value; nothing is changed then.
+        """
+        changes: dict[str, Any] = {}
+        for part in update_str.split(","):
+            name, found, text = part.partition("=")
+            old = getattr(self, name, None) if name and not hasattr(XGLMConfig, name) else None
+            if not found or not isinstance(old, (bool, int, float, str)):
+                raise ValueError(
+                    f"update_from_string: {part!r} is given, expected the name of a number, string"
+                    " or true/false of the configuration, = and a value"
+                )
+            changes[name] = _read(name, text, type(old))
+        self.update(changes)
+
     @classmethod
-    def from_dict(cls, config_dict: Mapping[str, Any], **kwargs: Any) -> XGLMConfig:
+    def from_dict(
+        cls, config_dict: Mapping[str, Any], *, return_unused_kwargs: bool = False, **kwargs: Any
+    ) -> Any:
         """Build a configuration from a dict, and override it with `kwargs`.
 
         A key that is no field is kept if it stands in `config_dict`; in
-        `kwargs` it must be one that the configuration has.
+        `kwargs` it must be one that the configuration has. Or else, with
+        ``return_unused_kwargs=True``, (configuration, those that are none) is
+        returned.
 
         Raises
         ------
@@ -229,88 +252,24 @@ class XGLMConfig:
             For an override that is no field of the configuration.
         """
         config = cls(**config_dict)
+        unused: dict[str, Any] = {}
         for key, value in kwargs.items():
             _check_key(key)
-            if not hasattr(config, key):
+            if hasattr(config, key):
+                setattr(config, key, value)
+            elif return_unused_kwargs:
+                unused[key] = value
+            else:
                 raise TypeError(f"config: {key!r} is given, expected a field of XGLMConfig")
-            setattr(config, key, value)
         config.validate()
-        return config
-
-    @classmethod
-    def from_json_file(cls, json_file: str | os.PathLike[str]) -> XGLMConfig:
-        """Read a configuration from a JSON file.
-
-        Raises
-        ------
-        ValueError
-            If the file is not strict JSON, or a value is impossible; the
-            message names the file.
-        """
-        return cls._from_json(Path(json_file))
-
-    @classmethod
-    def _from_json(cls, path: Path, **kwargs: Any) -> XGLMConfig:
-        from pyxglm.strict_json import read_json
-
-        fields = read_json(path)
-        try:
-            check_kind(fields)
-            return cls.from_dict(fields, **kwargs)
-        except ValueError as error:
-            raise ValueError(f"{path}: {str(error).removeprefix('config: ')}") from None
-
-    @classmethod
-    def from_pretrained(
-        cls,
-        name_or_path: str | os.PathLike[str],
-        *,
-        revision: str | None = None,
-        cache_dir: str | os.PathLike[str] | None = None,
-        local_files_only: bool = False,
-        **kwargs: Any,
-    ) -> XGLMConfig:
-        """Read ``config.json`` from a directory, a JSON file or a hub id.
-
-        Parameters
-        ----------
-        name_or_path
-            A directory with a ``config.json``, the path of a JSON file, or a
-            hub id such as ``"facebook/xglm-564M"``, which is looked up in the
-            local cache before anything is downloaded.
-        revision, cache_dir, local_files_only
-            Where and how to look for a hub id; see `pyxglm.checkpoint.locate`.
-        **kwargs
-            Fields to override.
-
-        Raises
-        ------
-        ValueError, FileNotFoundError
-            If there is no such file, or it is not an XGLM configuration.
-        """
-        path = Path(name_or_path)
-        if path.is_file():
-            return cls._from_json(path, **kwargs)
-        from pyxglm.checkpoint import locate
-
-        directory = locate(
-            name_or_path,
-            revision=revision,
-            cache_dir=cache_dir,
-            local_files_only=local_files_only,
-            filenames=(CONFIG_NAME,),
-        )
-        return cls._from_json(directory / CONFIG_NAME, **kwargs)
-
-    def save_pretrained(self, save_directory: str | os.PathLike[str]) -> None:
-        """Write ``config.json`` into a directory, which is made if need be."""
-        directory = Path(save_directory)
-        directory.mkdir(parents=True, exist_ok=True)
-        write_atomically(directory / CONFIG_NAME, self.to_json_string().encode())
+        return (config, unused) if return_unused_kwargs else config
 
     def to_dict(self) -> dict[str, Any]:
-        """Return every field, known and unknown, and the model type."""
-        return {**copy.deepcopy(self.__dict__), "model_type": self.model_type}
+        """Return every field, known and unknown, and the model type; dtypes by their names."""
+        fields = {**copy.deepcopy(self.__dict__), "model_type": self.model_type}
+        if not isinstance(self.torch_dtype, (str, type(None))):
+            fields["torch_dtype"] = dtype_name(as_dtype(self.torch_dtype))
+        return fields
 
     def to_diff_dict(self) -> dict[str, Any]:
         """Return XGLM's own fields, and the others where they differ from the defaults."""
@@ -320,20 +279,25 @@ class XGLMConfig:
             if key not in INHERITED or value != INHERITED[key]
         }
 
-    def to_json_string(self, use_diff: bool = True) -> str:
-        """Return the JSON text that `save_pretrained` writes.
 
-        Raises
-        ------
-        TypeError, ValueError
-            If a kept value is nothing that JSON has a word for.
-        """
-        fields = self.to_diff_dict() if use_diff else self.to_dict()
-        text = json.dumps(fields, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
-        return text + "\n"
+XGLMConfig.__signature__ = Signature(
+    [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, default=FIELDS[name]) for name in FIELDS]
+    + [Parameter("kwargs", Parameter.VAR_KEYWORD)]
+)
 
 
 def _check_key(key: str) -> None:
     """Refuse a key that would hide a method: ``{"validate": 0}`` is no configuration."""
     if hasattr(XGLMConfig, key):
         raise ValueError(f"config: {key!r} is given, expected a field; XGLMConfig has a method so")
+
+
+def _read(name: str, text: str, kind: type) -> Any:
+    """Return the value that a text stands for, of the kind that a field has."""
+    words = {"true": True, "1": True, "y": True, "yes": True,
+             "false": False, "0": False, "n": False, "no": False}  # fmt: skip
+    try:
+        return words[text.lower()] if kind is bool else kind(text)
+    except (KeyError, ValueError):
+        wanted = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
+        raise ValueError(f"update_from_string: {name} is {text!r}, expected {wanted}") from None

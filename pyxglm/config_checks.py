@@ -64,7 +64,8 @@ def check_kind(fields: Mapping[str, object]) -> None:
     """
     kind, classes = fields.get("model_type"), fields.get("architectures")
     named = [name for name in classes if isinstance(name, str)] if isinstance(classes, list) else []
-    if kind not in (None, "xglm") or (named and not any("XGLM" in name for name in named)):
+    others = bool(named) and not any("XGLM" in name for name in named)  # one may have one's own
+    if kind not in (None, "xglm") or (kind is None and others):
         parts = [f"model_type is {_shown(kind)}"] if kind is not None else []
         parts += [f"architectures are {_shown(named)}"] if named else []
         raise ValueError(

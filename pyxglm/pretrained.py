@@ -1,33 +1,33 @@
 """XGLMPreTrainedModel: where a model's parameters come from, live, and go to.
 
 Loading and saving, random initialisation, pruning: everything about a model but
-its vocabulary (`vocabulary.py`) and what it computes (`modeling.py`).
+its vocabulary (`vocabulary.py`), the storage of its weights (`storage_mixin.py`),
+training mode (`training_mixin.py`) and what it computes (`modeling.py`).
 """
 
 from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-import numpy as np
-
 from pyxglm.config import XGLMConfig
-from pyxglm.dtypes import DTYPES, Array, as_dtype, convert, dtype_name
+from pyxglm.dtypes import Array, dtype_name
 from pyxglm.initialization import random_weights
 from pyxglm.ops import backend_module, backend_name
 from pyxglm.parameters import EMBEDDING, HEAD, Parameters, fitting
 from pyxglm.positions import PositionTable
 from pyxglm.pruning import prune
+from pyxglm.storage_mixin import StorageMixin
 from pyxglm.training_mixin import TrainingMixin
 from pyxglm.vocabulary import VocabularyMixin
 
 Model = TypeVar("Model", bound="XGLMPreTrainedModel")
 
 
-class XGLMPreTrainedModel(TrainingMixin, VocabularyMixin):
+class XGLMPreTrainedModel(StorageMixin, TrainingMixin, VocabularyMixin):
     """What `XGLMModel` and `XGLMForCausalLM` share; not a model itself.
 
     Parameters
@@ -144,6 +144,9 @@ class XGLMPreTrainedModel(TrainingMixin, VocabularyMixin):
         cache_dir: str | os.PathLike[str] | None = None,
         local_files_only: bool = False,
         output_loading_info: bool = False,
+        low_cpu_mem_usage: bool | None = None,
+        device_map: object = None,
+        attn_implementation: str | None = None,
         **kwargs: Any,
     ) -> Any:
         """Open a checkpoint: its weights are mapped from the file, not read.
@@ -156,14 +159,20 @@ class XGLMPreTrainedModel(TrainingMixin, VocabularyMixin):
         config
             Configuration to use instead of the checkpoint's ``config.json``.
         dtype, torch_dtype
-            Stored dtype to convert the weights to (a copy in memory). Default,
-            and ``"auto"``: as in the file.
+            Stored dtype to convert the weights to (a copy in memory), as in
+            ``torch_dtype="float16"``. Default: as in the file. ``"auto"``: what
+            the configuration calls its ``torch_dtype``, as in the file if it
+            calls nothing so.
         compute, backend
             As on construction.
         revision, cache_dir, local_files_only
             Where to look for a hub id; see `pyxglm.checkpoint.locate`.
         output_loading_info
             Return (model, info) with what was missing or not expected.
+        low_cpu_mem_usage, device_map, attn_implementation
+            Accepted, as programs for transformers have them; no weight is ever
+            in memory twice, the one device is ``"cpu"`` (or ``"auto"``), the one
+            attention ``"eager"``.
         **kwargs
             Settings of the model (``loss_type``), fields of the configuration to
             override, or ``from_tf``, ``from_flax``, ``from_pt`` for these files alone.
@@ -175,6 +184,10 @@ class XGLMPreTrainedModel(TrainingMixin, VocabularyMixin):
         """
         from pyxglm import checkpoint
 
+        if device_map not in (None, "cpu", "auto", {"": "cpu"}):
+            raise ValueError(f"device_map is {device_map!r}, expected 'cpu' or 'auto'")
+        if attn_implementation not in (None, "eager"):
+            raise ValueError(f"attn_implementation is {attn_implementation!r}, expected 'eager'")
         directory = checkpoint.locate(
             name_or_path,
             revision=revision,
@@ -193,7 +206,8 @@ class XGLMPreTrainedModel(TrainingMixin, VocabularyMixin):
         if cls._bare:
             weights = {n.removeprefix("model."): a for n, a in weights.items() if n != HEAD}
         wanted = dtype if dtype is not None else torch_dtype
-        wanted = None if wanted in (None, "auto") else wanted
+        if isinstance(wanted, str) and wanted == "auto":
+            wanted = config.torch_dtype
         model = cls.from_weights(
             config, weights, dtype=wanted, compute=compute, backend=backend, **settings
         )
@@ -204,7 +218,14 @@ class XGLMPreTrainedModel(TrainingMixin, VocabularyMixin):
         return (model, info) if output_loading_info else model
 
     def save_pretrained(
-        self, save_directory: str | os.PathLike[str], *, max_shard_size: int | str = "5GB"
+        self,
+        save_directory: str | os.PathLike[str],
+        is_main_process: bool = True,
+        state_dict: Mapping[str, Array] | None = None,
+        *,
+        max_shard_size: int | str = "5GB",
+        safe_serialization: bool = True,
+        push_to_hub: bool = False,
     ) -> None:
         """Write ``config.json`` and safetensors that transformers can open.
 
@@ -216,20 +237,41 @@ class XGLMPreTrainedModel(TrainingMixin, VocabularyMixin):
         ----------
         save_directory
             Where to write; made if need be.
+        is_main_process
+            If False, nothing is written: another process does it.
+        state_dict
+            Weights to write in place of the model's own, by the same names.
         max_shard_size
             Largest size of one file, in bytes or as ``"5GB"``, ``"200MB"``.
-        """
-        self._save(save_directory, max_shard_size, "safetensors")
+        safe_serialization, push_to_hub
+            Must be True and False: nothing is pickled, nothing uploaded.
 
-    def _save(self, save_directory: Any, max_shard_size: int | str, form: str) -> None:
+        Raises
+        ------
+        ValueError
+            If the weights in `state_dict` are not this model's, or for what
+            cannot be done.
+        """
+        if not safe_serialization:
+            raise ValueError("safe_serialization is False, expected True: weights are not pickled")
+        if is_main_process:
+            self._save(save_directory, "safetensors", max_shard_size, push_to_hub, state_dict)
+
+    def _save(self, save_directory: Any, form: str, max_shard_size: int | str, push_to_hub: bool,
+              state_dict: Mapping[str, Array] | None) -> None:  # fmt: skip
         from pyxglm import checkpoint
 
+        if push_to_hub:
+            raise ValueError("push_to_hub is True, expected False: pyxglm uploads nothing")
+        weights = dict(self._parameters)
+        if state_dict is not None:
+            weights = fitting(self.config, state_dict, None, bare=self._bare)
+        if weights.get(HEAD) is weights[EMBEDDING]:
+            del weights[HEAD]
         directory = Path(save_directory)
         config = copy.deepcopy(self.config)
-        config.torch_dtype = dtype_name(self.dtype)
+        config.torch_dtype = dtype_name(weights[EMBEDDING].dtype)
         config.architectures = [type(self).__name__.removeprefix("TF")]
-        embed_VD = self._parameters[EMBEDDING]
-        weights = {n: a for n, a in self._parameters.items() if n != HEAD or a is not embed_VD}
         checkpoint.save(weights, directory, max_shard_size=max_shard_size, bare=self._bare,
                         form=form)  # fmt: skip
         config.save_pretrained(directory)
@@ -241,84 +283,13 @@ class XGLMPreTrainedModel(TrainingMixin, VocabularyMixin):
     def _write_companions(self, directory: Path) -> None:
         """Write what else a subclass keeps in a checkpoint's directory."""
 
-    # ------------------------------------------------------------------------ parameters
-
-    def named_parameters(self) -> Iterator[tuple[str, Array]]:
-        """Yield every parameter once, by name; a tied head is not listed."""
-        for name, array in self._parameters.items():
-            if not self._bare:
-                yield name, array
-            elif name != HEAD:
-                yield name.removeprefix("model."), array
-
-    def parameters(self) -> Iterator[Array]:
-        """Yield every parameter once."""
-        return (array for _, array in self.named_parameters())
-
-    def state_dict(self) -> dict[str, Array]:
-        """Return all arrays by name, as stored; a tied head is listed too."""
-        named = dict(self.named_parameters())
-        if not self._bare:
-            named.setdefault(HEAD, self._parameters[EMBEDDING])
-        return named
-
-    def num_parameters(self, only_trainable: bool = False, exclude_embeddings: bool = False) -> int:
-        """Return how many numbers the model consists of (a tied head counts once).
-
-        All are trainable, as far as an inference library can say.
-        """
-        return sum(
-            array.size
-            for name, array in self.named_parameters()
-            if not (exclude_embeddings and name.endswith("embed_tokens.weight"))
-        )
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Stored dtype of the weights (`pyxglm.dtypes.bfloat16` for bfloat16)."""
-        return self._parameters[EMBEDDING].dtype
-
-    @property
-    def device(self) -> str:
-        """Where the model computes: always ``"cpu"``."""
-        return "cpu"
+    # ----------------------------------------------------------------- what belongs together
 
     @property
     def base_model(self) -> XGLMPreTrainedModel:
         """The model without a head: `model`, or this one if it has none."""
         model: XGLMPreTrainedModel = getattr(self, self.base_model_prefix, self)
         return model
-
-    def get_memory_footprint(self) -> int:
-        """Return how many bytes the weights take as they are stored."""
-        return sum(array.nbytes for array in self.parameters())
-
-    def to(self: Model, *targets: object, dtype: object = None, device: object = None) -> Model:
-        """Store the weights in another dtype, as in ``model.to("float16")``, and return the model.
-
-        Parameters
-        ----------
-        *targets, dtype, device
-            Dtypes as `pyxglm.dtypes.as_dtype` takes them, or the device
-            ``"cpu"``, where every model is.
-
-        Raises
-        ------
-        ValueError
-            For anything else.
-        """
-        for target in (*targets, dtype, device):
-            if target is None or str(target) == "cpu":
-                continue
-            try:
-                stored = as_dtype(target)
-            except ValueError:
-                raise ValueError(
-                    f"to: {target!r} is given, expected 'cpu' or one of {', '.join(DTYPES)}"
-                ) from None
-            for name, array in self._parameters.items():
-                self._parameters[name] = convert(array, stored)
-        return self
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the operations: a module cannot be copied or pickled."""

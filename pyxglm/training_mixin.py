@@ -93,7 +93,11 @@ class TrainingMixin:
         return self
 
     def eval(self: Model) -> Model:
-        """Switch training mode off (it is off at first), and return the model."""
+        """Switch training mode off, and return the model.
+
+        It is off at first, also in a model with random weights, which torch
+        would begin with training mode on.
+        """
         return self.train(False)
 
     def _operations(self, rng: Any) -> tuple[Any, frozenset[int]]:

@@ -24,13 +24,9 @@ array to offer, as JAX's arrays do, is taken.
 """
 
 from pyxglm.flax_style.modeling import FlaxXGLMForCausalLM, FlaxXGLMModel
-from pyxglm.flax_style.pretrained import (
-    FLAX_XGLM_PRETRAINED_MODEL_ARCHIVE_LIST,
-    FlaxXGLMPreTrainedModel,
-)
+from pyxglm.flax_style.pretrained import FlaxXGLMPreTrainedModel
 
 __all__ = [
-    "FLAX_XGLM_PRETRAINED_MODEL_ARCHIVE_LIST",
     "FlaxXGLMForCausalLM",
     "FlaxXGLMModel",
     "FlaxXGLMPreTrainedModel",

@@ -38,8 +38,6 @@ from pyxglm.views import torch_shaped
 
 Model = TypeVar("Model", bound="FlaxXGLMPreTrainedModel")
 
-FLAX_XGLM_PRETRAINED_MODEL_ARCHIVE_LIST = ["facebook/xglm-564M"]
-
 
 class FlaxXGLMPreTrainedModel(FilesMixin):
     """What `FlaxXGLMModel` and `FlaxXGLMForCausalLM` share; not a model itself.

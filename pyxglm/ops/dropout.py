@@ -139,8 +139,14 @@ class DropoutOps:
         **masks: Any,
     ) -> tuple[Array, Array | None]:
         """Gather values by weights that have been dropped from; see `reference.attention`."""
-        _, weights_BHTS = self._ops.attention(q_BHTK, k_BHSK, v_BHSK, return_weights=True, **masks)
+        p, inputs = self._config.attention_dropout, (q_BHTK, k_BHSK, v_BHSK)
+        given: tuple[Array, Any] = self._ops.attention(
+            *inputs, return_weights=return_weights or p > 0, **masks
+        )
+        if p == 0:
+            return given
+        weights_BHTS = given[1]
         drawn = (1, 1, *weights_BHTS.shape[2:]) if self._as_flax else None
-        left_BHTS = dropout(weights_BHTS, self._config.attention_dropout, self._random, drawn)
+        left_BHTS = dropout(weights_BHTS, p, self._random, drawn)
         shown_BHTS = left_BHTS if self._as_flax else weights_BHTS
         return left_BHTS @ v_BHSK, shown_BHTS if return_weights else None

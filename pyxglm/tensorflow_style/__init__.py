@@ -18,13 +18,9 @@ array to offer, as TensorFlow's tensors do, is taken.
 """
 
 from pyxglm.tensorflow_style.modeling import TFXGLMForCausalLM, TFXGLMModel
-from pyxglm.tensorflow_style.pretrained import (
-    TF_XGLM_PRETRAINED_MODEL_ARCHIVE_LIST,
-    TFXGLMPreTrainedModel,
-)
+from pyxglm.tensorflow_style.pretrained import TFXGLMPreTrainedModel
 
 __all__ = [
-    "TF_XGLM_PRETRAINED_MODEL_ARCHIVE_LIST",
     "TFXGLMForCausalLM",
     "TFXGLMModel",
     "TFXGLMPreTrainedModel",

@@ -20,8 +20,6 @@ from pyxglm.tensorflow_style.initialization import fresh_weights
 
 Model = TypeVar("Model", bound="TFXGLMPreTrainedModel")
 
-TF_XGLM_PRETRAINED_MODEL_ARCHIVE_LIST = ["facebook/xglm-564M"]
-
 
 class TFXGLMPreTrainedModel(XGLMPreTrainedModel):
     """What `TFXGLMModel` and `TFXGLMForCausalLM` share; not a model itself.
@@ -67,12 +65,13 @@ class TFXGLMPreTrainedModel(XGLMPreTrainedModel):
         if self.compat is not None:
             self._positions = self.base_model._positions = FixedPositionTable(self.config)
 
-    def save_pretrained(
+    def save_pretrained(  # type: ignore[override]
         self,
         save_directory: str | os.PathLike[str],
         *,
         max_shard_size: int | str = "10GB",
         safe_serialization: bool = False,
+        push_to_hub: bool = False,
     ) -> None:
         """Write ``config.json`` and ``tf_model.h5``, that transformers can open.
 
@@ -84,13 +83,18 @@ class TFXGLMPreTrainedModel(XGLMPreTrainedModel):
             Largest size of one file, in bytes or as ``"5GB"``, ``"200MB"``.
         safe_serialization
             Write safetensors instead, as `pyxglm.XGLMForCausalLM` does.
+        push_to_hub
+            Must be False: nothing is uploaded.
 
         Raises
         ------
+        ValueError
+            If `push_to_hub` is true.
         ImportError
             If h5py, of the extra ``pyxglm[tf]``, is not installed.
         """
-        self._save(save_directory, max_shard_size, "safetensors" if safe_serialization else "tf")
+        form = "safetensors" if safe_serialization else "tf"
+        self._save(save_directory, form, max_shard_size, push_to_hub, None)
 
     def _decode(self, training: Any, rng: Any, **given: Any) -> Any:
         """Return the hidden states and what else the decoder gives, by name."""

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pyxglm.archive import VOCAB_FILES_NAMES
 from pyxglm.files import write_atomically
 from pyxglm.strict_json import quoted, read_json
 from pyxglm.tokenization.added_token import AddedToken
@@ -27,7 +28,7 @@ from pyxglm.tokenization.vocabulary import check_processor_options
 if TYPE_CHECKING:
     from pyxglm.tokenization.xglm import XGLMTokenizer
 
-VOCABULARY_FILE = "sentencepiece.bpe.model"
+VOCABULARY_FILE = VOCAB_FILES_NAMES["vocab_file"]
 CONFIG_FILE = "tokenizer_config.json"
 SPECIAL_TOKENS_FILE = "special_tokens_map.json"
 ADDED_TOKENS_FILE = "added_tokens.json"

@@ -8,6 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+from pyxglm.archive import (
+    PRETRAINED_POSITIONAL_EMBEDDINGS_SIZES,
+    PRETRAINED_VOCAB_FILES_MAP,
+    VOCAB_FILES_NAMES,
+)
 from pyxglm.files import write_atomically
 from pyxglm.strict_json import quoted
 from pyxglm.tokenization import saving
@@ -74,8 +79,9 @@ class XGLMTokenizer(Calls):
         # padding, with </s>
     """
 
-    vocab_files_names: ClassVar[dict[str, str]] = {"vocab_file": saving.VOCABULARY_FILE}
-    max_model_input_sizes: ClassVar[dict[str, int]] = {"facebook/xglm-564M": 2048}
+    vocab_files_names: ClassVar[dict[str, str]] = VOCAB_FILES_NAMES
+    pretrained_vocab_files_map: ClassVar[dict[str, dict[str, str]]] = PRETRAINED_VOCAB_FILES_MAP
+    max_model_input_sizes: ClassVar[dict[str, int]] = PRETRAINED_POSITIONAL_EMBEDDINGS_SIZES
     model_input_names = ["input_ids", "attention_mask"]  # noqa: RUF012
     padding_side = "right"
     truncation_side = "right"
