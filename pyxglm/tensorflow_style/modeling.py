@@ -176,6 +176,20 @@ class TFXGLMForCausalLM(TFXGLMPreTrainedModel, XGLMForCausalLM):
     def tie_weights(self) -> None:
         """Do nothing: TensorFlow's head is never the embedding."""
 
+    def to(self: Model, *targets: object, dtype: object = None, device: object = None) -> Model:
+        """Store the weights in another dtype; see `pyxglm.XGLMForCausalLM.to`.
+
+        A head that still is the embedding is converted with it, not beside it.
+        """
+        shared = self._parameters.get(HEAD) is self._parameters[EMBEDDING]
+        if shared:
+            del self._parameters[HEAD]
+        try:
+            return super().to(*targets, dtype=dtype, device=device)
+        finally:
+            if shared:
+                self._parameters[HEAD] = self._parameters[EMBEDDING]
+
     @unpacked
     def call(
         self,

@@ -165,6 +165,20 @@ def test_the_head_is_a_matrix_of_its_own() -> None:
         TFXGLMForCausalLM.from_weights(begun.config, {**weights, HEAD: weights[HEAD][:3]})
 
 
+def test_a_head_that_is_the_embedding_stays_it_in_another_dtype() -> None:
+    case = case_named("tf", "lm")
+    weights = {name: array for name, array in weights_of(case).items() if name != HEAD}
+    model = TFXGLMForCausalLM.from_weights(XGLMConfig(**case["config"]), weights).half()
+    assert model.dtype == np.float16
+    assert model.lm_head.weight is model.get_input_embeddings().weight
+    own = build("head_of_its_own").half()
+    assert own.lm_head.weight.dtype == np.float16
+    assert not np.array_equal(own.lm_head.weight, own.get_input_embeddings().weight)
+    with pytest.raises(ValueError, match="'int8' is given"):
+        model.to("int8")
+    assert model.lm_head.weight is model.get_input_embeddings().weight
+
+
 @pytest.mark.parametrize("pad", ["1", "3", "None"])
 def test_fresh_weights(pad: str) -> None:
     recorded = FACTS["fresh"]["by_pad"][pad]
