@@ -170,14 +170,12 @@ class XGLMPreTrainedModel(VocabularyMixin):
         """
         from pyxglm import checkpoint
 
-        directory = checkpoint.locate(
-            name_or_path,
-            revision=revision,
-            cache_dir=cache_dir,
-            local_files_only=local_files_only,
-        )
-        settings = {key: kwargs.pop(key) for key in ("loss_type",) if key in kwargs}
         form = checkpoint.wanted_form(kwargs)
+        directory = checkpoint.locate(
+            name_or_path, revision=revision, cache_dir=cache_dir,
+            local_files_only=local_files_only, form=form,
+        )  # fmt: skip
+        settings = {key: kwargs.pop(key) for key in ("loss_type",) if key in kwargs}
         if config is None:
             config = XGLMConfig.from_pretrained(directory, **kwargs)
         elif kwargs:
@@ -187,10 +185,10 @@ class XGLMPreTrainedModel(VocabularyMixin):
         if cls._bare:
             weights = {n.removeprefix("model."): a for n, a in weights.items() if n != HEAD}
         wanted = dtype if dtype is not None else torch_dtype
-        wanted = None if wanted in (None, "auto") else wanted
         model = cls.from_weights(
-            config, weights, dtype=wanted, compute=compute, backend=backend, **settings
-        )
+            config, weights, dtype=None if wanted == "auto" else wanted, compute=compute,
+            backend=backend, **settings,
+        )  # fmt: skip
         model.name_or_path = str(name_or_path)
         model._read_companions(directory)
         info = {"missing_keys": [], "unexpected_keys": list(found.unexpected),
