@@ -188,14 +188,12 @@ class XGLMPreTrainedModel(StorageMixin, TrainingMixin, VocabularyMixin):
             raise ValueError(f"device_map is {device_map!r}, expected 'cpu' or 'auto'")
         if attn_implementation not in (None, "eager"):
             raise ValueError(f"attn_implementation is {attn_implementation!r}, expected 'eager'")
-        directory = checkpoint.locate(
-            name_or_path,
-            revision=revision,
-            cache_dir=cache_dir,
-            local_files_only=local_files_only,
-        )
-        settings = {key: kwargs.pop(key) for key in ("loss_type", "compat") if key in kwargs}
         form = checkpoint.wanted_form(kwargs) or cls._forms
+        directory = checkpoint.locate(
+            name_or_path, revision=revision, cache_dir=cache_dir,
+            local_files_only=local_files_only, form=form,
+        )  # fmt: skip
+        settings = {key: kwargs.pop(key) for key in ("loss_type", "compat") if key in kwargs}
         if config is None:
             config = XGLMConfig.from_pretrained(directory, **kwargs)
         elif kwargs:

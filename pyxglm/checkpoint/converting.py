@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -145,6 +145,9 @@ def _open(name: str | os.PathLike[str], place: dict[str, object]) -> Source:
     if path.is_dir() and (path / FAIRSEQ).is_file() and not (path / CONFIG_NAME).exists():
         return _open_fairseq(path / FAIRSEQ)
     directory = locate(name, **place)  # type: ignore[arg-type]
+    if not path.exists():  # from the hub, where the tokenizer's model may still be
+        with suppress(FileNotFoundError):
+            locate(name, filenames=(VOCABULARY,), **place)  # type: ignore[arg-type]
     config = XGLMConfig.from_pretrained(directory)
     tensors, _, where = read_files(directory)
     return Source(config, tensors, where, fairseq=False)

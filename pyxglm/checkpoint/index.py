@@ -53,6 +53,14 @@ LAYOUTS = tuple(
 )
 
 
+def layouts(form: str | Sequence[str] | None) -> tuple[Layout, ...]:
+    """Return the layouts of a format, or of several, in the order to look for them; None: all."""
+    if form is None:
+        return LAYOUTS
+    forms = (form,) if isinstance(form, str) else form
+    return tuple(layout for name in forms for layout in LAYOUTS if layout.form == name)
+
+
 def find_layout(directory: Path, form: str | Sequence[str] | None = None) -> Layout:
     """Return how the checkpoint in `directory` is stored.
 
@@ -69,10 +77,7 @@ def find_layout(directory: Path, form: str | Sequence[str] | None = None) -> Lay
     FileNotFoundError
         If it holds none; the message says what was looked for.
     """
-    forms = (form,) if isinstance(form, str) else form
-    wanted = LAYOUTS
-    if forms is not None:
-        wanted = tuple(layout for name in forms for layout in LAYOUTS if layout.form == name)
+    wanted = layouts(form)
     for layout in wanted:
         if (directory / layout.filename).is_file():
             return layout

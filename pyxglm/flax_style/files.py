@@ -62,10 +62,11 @@ class FilesMixin:
         """
         from pyxglm import checkpoint
 
-        directory = checkpoint.locate(
-            name_or_path, revision=revision, cache_dir=cache_dir, local_files_only=local_files_only
-        )
         form = checkpoint.wanted_form(kwargs) or ("flax", "safetensors", "torch", "tf")
+        directory = checkpoint.locate(
+            name_or_path, revision=revision, cache_dir=cache_dir,
+            local_files_only=local_files_only, form=form,
+        )  # fmt: skip
         if config is None:
             config = XGLMConfig.from_pretrained(directory, **kwargs)
         elif kwargs:

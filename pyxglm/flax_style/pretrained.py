@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -35,8 +35,6 @@ from pyxglm.ops import backend_name
 from pyxglm.outputs import ModelOutput
 from pyxglm.parameters import Parameters
 from pyxglm.views import torch_shaped
-
-Model = TypeVar("Model", bound="FlaxXGLMPreTrainedModel")
 
 
 class FlaxXGLMPreTrainedModel(FilesMixin):

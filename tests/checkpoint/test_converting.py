@@ -97,6 +97,26 @@ def test_fairseq_with_its_sentencepiece_model(tmp_path):
     assert listing(tmp_path) == ["source"]
 
 
+def test_a_hub_id_with_its_vocabulary(tmp_path, monkeypatch):
+    """The weights are located first, then the tokenizer's model, which other loads leave out."""
+    place = source("checkpoints/bin-float16", tmp_path)
+    asked = []
+
+    def locate(name, *, filenames=None, **options):
+        asked.append((name, filenames, options))
+        if filenames:
+            (place / filenames[0]).write_bytes(b"vocabulary")
+        return place
+
+    monkeypatch.setattr(converting, "locate", locate)
+    convert_checkpoint("some/model", tmp_path / "new", revision="v1")
+    assert asked == [
+        ("some/model", None, {"revision": "v1"}),
+        ("some/model", ("sentencepiece.bpe.model",), {"revision": "v1"}),
+    ]
+    assert (tmp_path / "new" / "sentencepiece.bpe.model").read_bytes() == b"vocabulary"
+
+
 def test_shards(tmp_path):
     convert_checkpoint(
         source("checkpoints/bin-float32", tmp_path), tmp_path / "n", max_shard_size=999

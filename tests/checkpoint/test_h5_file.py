@@ -13,6 +13,7 @@ from checkpoint.small import weights
 from pyxglm.checkpoint import h5_writing
 from pyxglm.checkpoint.h5_file import read_h5
 from pyxglm.checkpoint.h5_writing import tf_weights, write_h5
+from pyxglm.checkpoint.mapping import Source
 
 NUMBERS = np.arange(6, dtype="<f4").reshape(2, 3)
 
@@ -224,3 +225,9 @@ def test_what_is_no_parameter_is_not_written(path):
     with pytest.raises(ValueError, match="'model.layers.0.fc3.weight' is no parameter of XGLM"):
         write_h5({"model.layers.0.fc3.weight": NUMBERS}, path)
     assert not path.exists()
+
+
+def test_numbers_beyond_the_mapped_file_are_refused(path, file, monkeypatch):
+    """Though the library finds nothing wrong."""
+    monkeypatch.setattr(Source, "map", lambda source: np.zeros(100, "u1"))
+    refused(path, file, r"'m/a/kernel:0' has the shape '\(2, 3\)' and lies at byte .* 100 bytes")

@@ -132,3 +132,26 @@ def test_which_file_is_preferred(tmp_path: Path) -> None:
         found(from_flax=True)
     with pytest.raises(TypeError, match="'d_model' is given, expected nothing beside a config"):
         found(config=config, d_model=16)
+
+
+def test_a_model_of_the_hub_is_found_by_either_framework_files(tmp_path: Path) -> None:
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    repository = tmp_path / "models--some--model"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text(commit, encoding="utf-8")
+    model = build(case_named("flax", "lm"))
+    place = {"cache_dir": tmp_path, "local_files_only": True}
+    for name, form in (("flax_model.msgpack", "flax"), ("tf_model.h5", "tf")):
+        snapshot = repository / "snapshots" / commit
+        kind: Any = FlaxXGLMForCausalLM if form == "flax" else TFXGLMForCausalLM
+        if form == "tf":
+            kind.from_pretrained(snapshot).save_pretrained(snapshot)
+            (snapshot / "flax_model.msgpack").unlink()
+        else:
+            model.save_pretrained(snapshot)
+        assert (snapshot / name).is_file()
+        found = kind.from_pretrained("some/model", **place)
+        assert np.allclose(found(IDS).logits, model(IDS).logits, atol=1e-5)
+        other = {"from_tf": True} if form == "flax" else {"from_flax": True}
+        with pytest.raises(FileNotFoundError, match="is incomplete in the cache"):
+            kind.from_pretrained("some/model", **place, **other)
