@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from pyxglm.cache import KVCache as KVCache
     from pyxglm.config import XGLMConfig as XGLMConfig
     from pyxglm.dtypes import bfloat16 as bfloat16
+    from pyxglm.flax_style import FlaxXGLMForCausalLM as FlaxXGLMForCausalLM
+    from pyxglm.flax_style import FlaxXGLMModel as FlaxXGLMModel
+    from pyxglm.flax_style import FlaxXGLMPreTrainedModel as FlaxXGLMPreTrainedModel
     from pyxglm.generation import generate as generate
     from pyxglm.generation import stream as stream
     from pyxglm.modeling import XGLMForCausalLM as XGLMForCausalLM
@@ -36,6 +39,9 @@ if TYPE_CHECKING:
     from pyxglm.ops.native_library import set_num_threads as set_num_threads
     from pyxglm.ops.native_library import use_isa as use_isa
     from pyxglm.pretrained import XGLMPreTrainedModel as XGLMPreTrainedModel
+    from pyxglm.tensorflow_style import TFXGLMForCausalLM as TFXGLMForCausalLM
+    from pyxglm.tensorflow_style import TFXGLMModel as TFXGLMModel
+    from pyxglm.tensorflow_style import TFXGLMPreTrainedModel as TFXGLMPreTrainedModel
     from pyxglm.tokenization import AddedToken as AddedToken
     from pyxglm.tokenization import BatchEncoding as BatchEncoding
     from pyxglm.tokenization import XGLMTokenizer as XGLMTokenizer
@@ -45,7 +51,13 @@ if TYPE_CHECKING:
 _HOMES = {
     "AddedToken": "pyxglm.tokenization",
     "BatchEncoding": "pyxglm.tokenization",
+    "FlaxXGLMForCausalLM": "pyxglm.flax_style",
+    "FlaxXGLMModel": "pyxglm.flax_style",
+    "FlaxXGLMPreTrainedModel": "pyxglm.flax_style",
     "KVCache": "pyxglm.cache",
+    "TFXGLMForCausalLM": "pyxglm.tensorflow_style",
+    "TFXGLMModel": "pyxglm.tensorflow_style",
+    "TFXGLMPreTrainedModel": "pyxglm.tensorflow_style",
     "XGLMConfig": "pyxglm.config",
     "XGLMForCausalLM": "pyxglm.modeling",
     "XGLMModel": "pyxglm.modeling",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pyxglm.ops.reference import ACTIVATIONS
@@ -51,6 +52,26 @@ def check_config(config: XGLMConfig) -> None:
     for name in ("decoder_start_token_id", "pad_token_id", "bos_token_id", "eos_token_id"):
         _check_token(config, name)
     _check_pruned_heads(config)
+
+
+def check_kind(fields: Mapping[str, object]) -> None:
+    """Check that a checkpoint's ``config.json`` is one of XGLM.
+
+    Raises
+    ------
+    ValueError
+        Naming the model that it is one of.
+    """
+    kind, classes = fields.get("model_type"), fields.get("architectures")
+    named = [name for name in classes if isinstance(name, str)] if isinstance(classes, list) else []
+    others = bool(named) and not any("XGLM" in name for name in named)  # one may have one's own
+    if kind not in (None, "xglm") or (kind is None and others):
+        parts = [f"model_type is {_shown(kind)}"] if kind is not None else []
+        parts += [f"architectures are {_shown(named)}"] if named else []
+        raise ValueError(
+            f"config: {', '.join(parts)}: a checkpoint of another model, expected model_type 'xglm'"
+            " and XGLMForCausalLM or XGLMModel"
+        )
 
 
 def _shown(value: object) -> str:

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from pyxglm.config_checks import check_kind
 from pyxglm.files import write_atomically
 
 CONFIG_NAME = "config.json"
@@ -32,16 +33,11 @@ class ConfigFiles:
 
     @classmethod
     def _from_json(cls: Any, path: Path, **kwargs: Any) -> Any:
-        from pyxglm.strict_json import quoted, read_json
+        from pyxglm.strict_json import read_json
 
         fields = read_json(path)
-        names = fields.get("architectures")
-        if "model_type" not in fields and names and "XGLM" not in str(names):
-            raise ValueError(
-                f"{path}: architectures is {quoted(names)} and there is no model_type,"
-                " expected an XGLM's configuration"
-            )
         try:
+            check_kind(fields)
             return cls.from_dict(fields, **kwargs)
         except ValueError as error:
             raise ValueError(f"{path}: {str(error).removeprefix('config: ')}") from None

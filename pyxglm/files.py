@@ -4,26 +4,37 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write `data` to `path`: after a crash the file is the old one or the new one.
+    """Write `data` to `path`: after a crash the file is the old one or the new one."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
 
-    The bytes go to a temporary file in the same directory, reach the disk, and
-    only then take the name. Access rights follow the umask, as with `open`.
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield the name of an empty temporary file that becomes `path` at the end.
+
+    It lies in the same directory, reaches the disk, and only then takes the
+    name; if anything fails, it is removed. Access rights follow the umask, as
+    with `open`.
     """
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    temporary = Path(name)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fchmod(descriptor, 0o666 & ~current_umask())
-            os.fsync(descriptor)
-        Path(temporary).replace(path)
+        yield temporary
+        os.fchmod(descriptor, 0o666 & ~current_umask())
+        os.fsync(descriptor)
+        temporary.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
+    finally:
+        os.close(descriptor)
 
 
 def current_umask() -> int:

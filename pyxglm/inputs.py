@@ -117,6 +117,12 @@ def positions(value: Any, B: int, T: int, P: int, rows: int) -> Array:
     The table has `rows` rows, of which position p reads row p + 2.
     """
     if value is None:
+        most = rows - POSITION_OFFSET
+        if most < P + T:
+            raise IndexError(
+                f"{P + T} tokens are given or remembered, expected at most {most}:"
+                " there are no more positions"
+            )
         return np.arange(P, P + T)[None]
     position_ids = as_integers("position_ids", value)
     if position_ids.shape not in ((1, T), (B, T)):

@@ -63,16 +63,30 @@ def language_model_loss(logits_BTV: Array, labels: Any, kind: str, pad_token_id:
     return causal_lm_loss_hf_437(logits_BTV, labels_BT, _padding(pad_token_id))
 
 
+def shifted_targets(
+    labels: Any, shape: tuple[int, ...], V: int, kind: str, pad_token_id: int | None
+) -> Array:
+    """Return which id is to be predicted at each position (B, T), -100 where none is.
+
+    Raises
+    ------
+    ValueError, TypeError, IndexError
+        As `language_model_loss`.
+    """
+    labels_BT = checked_labels(labels, shape, V)
+    last = IGNORE_INDEX if kind == "standard" else _padding(pad_token_id)
+    targets_BT = np.full_like(labels_BT, last)
+    targets_BT[:, :-1] = labels_BT[:, 1:]
+    return targets_BT
+
+
 def loss_without_logits(
     hidden_BTD: Array, head_VD: Array, labels: Any, kind: str, pad_token_id: int | None, ops: Any
 ) -> Any:
     """Return `language_model_loss` of the logits that hidden states have, without storing them."""
     if labels is None:
         return None
-    labels_BT = checked_labels(labels, hidden_BTD.shape[:2], len(head_VD))
-    last = IGNORE_INDEX if kind == "standard" else _padding(pad_token_id)
-    targets_BT = np.full_like(labels_BT, last)
-    targets_BT[:, :-1] = labels_BT[:, 1:]
+    targets_BT = shifted_targets(labels, hidden_BTD.shape[:2], len(head_VD), kind, pad_token_id)
     log_probs_BT = token_log_probs(hidden_BTD, head_VD, targets_BT, ops)
     counted = targets_BT != IGNORE_INDEX
     if not counted.any():

@@ -57,8 +57,26 @@ class PositionTable:
         table_PD = self._computed_PD  # another thread may replace it meanwhile, by a shorter one
         needed = highest + POSITION_OFFSET + 1
         if len(table_PD) < needed:
-            rows = needed + min(needed, _SPARE)  # decoding goes on step by step
-            config = self._config
-            table_PD = sinusoidal_positions(rows, config.d_model, config.pad_token_id)
+            table_PD = self.compute(needed + min(needed, _SPARE))  # decoding goes on step by step
             self._computed_PD = table_PD
         return table_PD
+
+    def compute(self, rows: int) -> Array:
+        """Return the first `rows` rows of the table."""
+        config = self._config
+        return sinusoidal_positions(rows, config.d_model, config.pad_token_id)
+
+
+class FixedPositionTable(PositionTable):
+    """A table that does not grow: a pass beyond `max_position_embeddings` is refused."""
+
+    def rows(self, length: int) -> int:
+        """Return how many rows there are, whatever the `length` of a pass."""
+        return super().rows(0)
+
+    def up_to(self, highest: int) -> Array:
+        """Return a table that holds position `highest`, or refuse it (IndexError)."""
+        most = self.rows(0) - 1 - POSITION_OFFSET
+        if highest > most:
+            raise IndexError(f"position_ids holds {highest}, expected at most {most}")
+        return super().up_to(highest)

@@ -17,7 +17,7 @@ from pyxglm.config import XGLMConfig
 from pyxglm.dtypes import Array, dtype_name
 from pyxglm.initialization import random_weights
 from pyxglm.ops import backend_module, backend_name
-from pyxglm.parameters import EMBEDDING, Parameters, fitting
+from pyxglm.parameters import EMBEDDING, HEAD, Parameters, fitting
 from pyxglm.positions import PositionTable
 from pyxglm.pruning import prune
 from pyxglm.storage_mixin import StorageMixin
@@ -58,6 +58,8 @@ class XGLMPreTrainedModel(StorageMixin, TrainingMixin, VocabularyMixin):
     base_model_prefix = "model"
     main_input_name = "input_ids"
     _bare: ClassVar[bool] = True  # whether the parameters are named without "model."
+    _own_head: ClassVar[bool] = False  # whether a head is kept where it is to be tied
+    _forms: ClassVar[tuple[str, ...] | None] = None  # formats in the order to look for them
 
     def __init__(
         self,
@@ -69,7 +71,10 @@ class XGLMPreTrainedModel(StorageMixin, TrainingMixin, VocabularyMixin):
         backend: str | None = None,
     ) -> None:
         self._set_up(config, compute, backend)
-        self._parameters = Parameters(random_weights(self.config, seed, dtype, not self._bare))
+        self._parameters = Parameters(self._fresh(seed, dtype))
+
+    def _fresh(self, seed: int, dtype: object) -> dict[str, Array]:
+        return random_weights(self.config, seed, dtype, not self._bare)
 
     def _set_up(self, config: XGLMConfig, compute: str, backend: str | None) -> None:
         if not isinstance(config, XGLMConfig):
@@ -169,8 +174,8 @@ class XGLMPreTrainedModel(StorageMixin, TrainingMixin, VocabularyMixin):
             in memory twice, the one device is ``"cpu"`` (or ``"auto"``), the one
             attention ``"eager"``.
         **kwargs
-            Settings of the model (``loss_type``) or fields of the configuration
-            to override.
+            Settings of the model (``loss_type``), fields of the configuration to
+            override, or ``from_tf``, ``from_flax``, ``from_pt`` for these files alone.
 
         Raises
         ------
@@ -183,21 +188,21 @@ class XGLMPreTrainedModel(StorageMixin, TrainingMixin, VocabularyMixin):
             raise ValueError(f"device_map is {device_map!r}, expected 'cpu' or 'auto'")
         if attn_implementation not in (None, "eager"):
             raise ValueError(f"attn_implementation is {attn_implementation!r}, expected 'eager'")
+        form = checkpoint.wanted_form(kwargs) or cls._forms
         directory = checkpoint.locate(
-            name_or_path,
-            revision=revision,
-            cache_dir=cache_dir,
-            local_files_only=local_files_only,
-        )
-        settings = {key: kwargs.pop(key) for key in ("loss_type",) if key in kwargs}
+            name_or_path, revision=revision, cache_dir=cache_dir,
+            local_files_only=local_files_only, form=form,
+        )  # fmt: skip
+        settings = {key: kwargs.pop(key) for key in ("loss_type", "compat") if key in kwargs}
         if config is None:
             config = XGLMConfig.from_pretrained(directory, **kwargs)
         elif kwargs:
             raise TypeError(f"{next(iter(kwargs))!r} is given, expected nothing beside a config")
-        found = checkpoint.load(directory, config, with_head=not cls._bare)
+        found = checkpoint.load(directory, config, form=form, keep_head=cls._own_head,
+                                with_head=not (cls._bare or cls._own_head))  # fmt: skip
         weights: Mapping[str, Array] = found.weights
         if cls._bare:
-            weights = {name.removeprefix("model."): array for name, array in weights.items()}
+            weights = {n.removeprefix("model."): a for n, a in weights.items() if n != HEAD}
         wanted = dtype if dtype is not None else torch_dtype
         if isinstance(wanted, str) and wanted == "auto":
             wanted = config.torch_dtype
@@ -245,22 +250,28 @@ class XGLMPreTrainedModel(StorageMixin, TrainingMixin, VocabularyMixin):
             If the weights in `state_dict` are not this model's, or for what
             cannot be done.
         """
-        from pyxglm import checkpoint
-
         if not safe_serialization:
             raise ValueError("safe_serialization is False, expected True: weights are not pickled")
+        if is_main_process:
+            self._save(save_directory, "safetensors", max_shard_size, push_to_hub, state_dict)
+
+    def _save(self, save_directory: Any, form: str, max_shard_size: int | str, push_to_hub: bool,
+              state_dict: Mapping[str, Array] | None) -> None:  # fmt: skip
+        from pyxglm import checkpoint
+
         if push_to_hub:
             raise ValueError("push_to_hub is True, expected False: pyxglm uploads nothing")
-        if not is_main_process:
-            return
         weights = dict(self._parameters)
         if state_dict is not None:
             weights = fitting(self.config, state_dict, None, bare=self._bare)
+        if weights.get(HEAD) is weights[EMBEDDING]:
+            del weights[HEAD]
         directory = Path(save_directory)
         config = copy.deepcopy(self.config)
         config.torch_dtype = dtype_name(weights[EMBEDDING].dtype)
-        config.architectures = [type(self).__name__]
-        checkpoint.save(weights, directory, max_shard_size=max_shard_size, bare=self._bare)
+        config.architectures = [type(self).__name__.removeprefix("TF")]
+        checkpoint.save(weights, directory, max_shard_size=max_shard_size, bare=self._bare,
+                        form=form)  # fmt: skip
         config.save_pretrained(directory)
         self._write_companions(directory)
 

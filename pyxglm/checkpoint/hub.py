@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from pyxglm.checkpoint.index import LAYOUTS, find_layout, read_index
+from pyxglm.checkpoint.index import find_layout, layouts, read_index
 from pyxglm.strict_json import quoted
 
 CONFIG = "config.json"
@@ -43,6 +43,7 @@ def locate(
     cache_dir: str | os.PathLike[str] | None = None,
     local_files_only: bool = False,
     filenames: Sequence[str] | None = None,
+    form: str | Sequence[str] | None = None,
 ) -> Path:
     """Return the local directory that holds a model.
 
@@ -62,6 +63,8 @@ def locate(
     filenames
         The files that are needed. Unless given: ``config.json``, and for a
         hub id the weights.
+    form
+        The only format of the weights to look for, or several; see `index.find_layout`.
 
     Raises
     ------
@@ -87,7 +90,7 @@ def locate(
     snapshot = _cached_snapshot(cache, name, revision)
     if snapshot is not None:
         try:
-            _check_complete(snapshot, required, weights=filenames is None)
+            _check_complete(snapshot, required, form, weights=filenames is None)
         except FileNotFoundError as error:
             lacking = f"{name}, revision {revision}, is incomplete in the cache: {error}"
         else:
@@ -95,7 +98,7 @@ def locate(
     if local_files_only or _offline():
         reason = "local_files_only is set" if local_files_only else "HF_HUB_OFFLINE is set"
         raise FileNotFoundError(f"{lacking}, and {reason}, so it is not downloaded")
-    return _download(name, revision, cache, filenames, lacking)
+    return _download(name, revision, cache, filenames, form, lacking)
 
 
 def default_cache() -> Path:
@@ -147,12 +150,14 @@ def _cached_snapshot(cache: Path, name: str, revision: str) -> Path | None:
     return snapshot if snapshot.is_dir() else None
 
 
-def _check_complete(snapshot: Path, required: Iterable[str], *, weights: bool) -> None:
+def _check_complete(
+    snapshot: Path, required: Iterable[str], form: str | Sequence[str] | None, *, weights: bool
+) -> None:
     """Raise FileNotFoundError if a snapshot lacks a file that is needed."""
     _checked_directory(snapshot, required)
     if not weights:
         return
-    layout = find_layout(snapshot)
+    layout = find_layout(snapshot, form)
     if layout.sharded:
         for shard in read_index(snapshot / layout.filename, layout.shard_suffix):
             if not (snapshot / shard).is_file():
@@ -165,7 +170,12 @@ def _offline() -> bool:
 
 
 def _download(
-    name: str, revision: str, cache: Path, filenames: Sequence[str] | None, lacking: str
+    name: str,
+    revision: str,
+    cache: Path,
+    filenames: Sequence[str] | None,
+    form: str | Sequence[str] | None,
+    lacking: str,
 ) -> Path:
     """Download a model's files, with huggingface_hub's progress bars."""
     try:
@@ -180,7 +190,7 @@ def _download(
             name,
             revision=revision,
             cache_dir=str(cache),
-            allow_patterns=wanted_files(available, filenames),
+            allow_patterns=wanted_files(available, filenames, form),
         )
     # Network, authorisation and disk fail in many classes of several libraries.
     except Exception as error:
@@ -188,11 +198,15 @@ def _download(
         raise FileNotFoundError(
             f"{lacking}, and downloading it failed: {type(error).__name__}: {quoted(reason, 300)}"
         ) from error
-    _check_complete(Path(path), filenames or (CONFIG,), weights=filenames is None)
+    _check_complete(Path(path), filenames or (CONFIG,), form, weights=filenames is None)
     return Path(path)
 
 
-def wanted_files(available: Sequence[str], filenames: Sequence[str] | None) -> list[str]:
+def wanted_files(
+    available: Sequence[str],
+    filenames: Sequence[str] | None,
+    form: str | Sequence[str] | None = None,
+) -> list[str]:
     """Choose what to download of a repository's files.
 
     The weights come in one layout only, the one that `load` would read: many
@@ -200,10 +214,14 @@ def wanted_files(available: Sequence[str], filenames: Sequence[str] | None) -> l
 
     >>> wanted_files(["config.json", "pytorch_model.bin", "flax_model.msgpack"], None)
     ['config.json', 'pytorch_model.bin']
+    >>> wanted_files(["config.json", "pytorch_model.bin", "flax_model.msgpack"], None, "flax")
+    ['config.json', 'flax_model.msgpack']
+    >>> wanted_files(["pytorch_model.bin", "flax_model.msgpack"], None, ("tf", "flax", "torch"))
+    ['flax_model.msgpack']
     """
     wanted = [*COMPANIONS, *(filenames or ())]
     if filenames is None:
-        for layout in LAYOUTS:
+        for layout in layouts(form):
             if layout.filename in available:
                 stem = layout.filename.partition(".")[0]
                 shard = re.compile(rf"{stem}-.*{re.escape(layout.shard_suffix)}")

@@ -8,49 +8,106 @@ An index is a JSON file beside the shards::
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from pyxglm.checkpoint.h5_file import read_h5
+from pyxglm.checkpoint.msgpack_file import read_msgpack
+from pyxglm.checkpoint.names import torch_name
+from pyxglm.checkpoint.pieces import Tensor
 from pyxglm.checkpoint.safetensors_file import read_safetensors
 from pyxglm.checkpoint.torch_file import read_torch
-from pyxglm.dtypes import Array
 from pyxglm.strict_json import quoted, read_json
 
-Reader = Callable[[Path], dict[str, Array]]
+Reader = Callable[[Path], Mapping[str, Tensor]]
 
 
 class Layout(NamedTuple):
     """One way to store a checkpoint: the file to look for, and how to read what it holds."""
 
+    form: str
     filename: str
     reader: Reader
     sharded: bool = False
     shard_suffix: str = ""
 
 
-#: In the order in which transformers looks for them: the first that exists is the checkpoint.
-LAYOUTS = (
-    Layout("model.safetensors", read_safetensors),
-    Layout("model.safetensors.index.json", read_safetensors, True, ".safetensors"),
-    Layout("pytorch_model.bin", read_torch),
-    Layout("pytorch_model.bin.index.json", read_torch, True, ".bin"),
+#: Each format's single file and its reader, in the order in which transformers looks for
+#: them, those of other frameworks last.
+_FILES = (
+    ("safetensors", "model.safetensors", read_safetensors),
+    ("torch", "pytorch_model.bin", read_torch),
+    ("tf", "tf_model.h5", read_h5),
+    ("flax", "flax_model.msgpack", read_msgpack),
+)
+
+#: The first that exists is the checkpoint: each format's single file, then its index.
+LAYOUTS = tuple(
+    layout
+    for form, filename, reader in _FILES
+    for layout in (
+        Layout(form, filename, reader),
+        Layout(form, f"{filename}.index.json", reader, True, Path(filename).suffix),
+    )
 )
 
 
-def find_layout(directory: Path) -> Layout:
+def layouts(form: str | Sequence[str] | None) -> tuple[Layout, ...]:
+    """Return the layouts of a format, or of several, in the order to look for them; None: all."""
+    if form is None:
+        return LAYOUTS
+    forms = (form,) if isinstance(form, str) else form
+    return tuple(layout for name in forms for layout in LAYOUTS if layout.form == name)
+
+
+def find_layout(directory: Path, form: str | Sequence[str] | None = None) -> Layout:
     """Return how the checkpoint in `directory` is stored.
+
+    Parameters
+    ----------
+    directory
+        Where to look.
+    form
+        The only format to look for: ``"safetensors"``, ``"torch"``, ``"tf"`` or
+        ``"flax"``; or several, in the order to look for them.
 
     Raises
     ------
     FileNotFoundError
         If it holds none; the message says what was looked for.
     """
-    for layout in LAYOUTS:
+    wanted = layouts(form)
+    for layout in wanted:
         if (directory / layout.filename).is_file():
             return layout
-    names = ", ".join(layout.filename for layout in LAYOUTS)
-    raise FileNotFoundError(f"{directory}: no weights: looked for {names}")
+    names = ", ".join(layout.filename for layout in wanted)
+    hint = ""
+    if form is None and (directory / FAIRSEQ).is_file():
+        hint = f"; {FAIRSEQ} is a checkpoint of fairseq: use pyxglm convert first"
+    raise FileNotFoundError(f"{directory}: no weights: looked for {names}{hint}")
+
+
+def wanted_form(options: MutableMapping[str, Any]) -> str | tuple[str, ...] | None:
+    """Take ``from_tf`` and its like out of keyword arguments; return what the true one means.
+
+    Torch's weights, ``from_pt``, are those of ``pytorch_model.bin`` or safetensors.
+
+    Raises
+    ------
+    ValueError
+        If more than one is true.
+    """
+    forms: dict[str, str | tuple[str, ...]]
+    forms = {"from_tf": "tf", "from_flax": "flax", "from_pt": ("torch", "safetensors")}
+    given = [option for option in forms if options.pop(option, False)]
+    if len(given) > 1:
+        raise ValueError(f"{' and '.join(given)} are both given, expected one of them")
+    return forms[given[0]] if given else None
+
+
+#: What fairseq's released models are called.
+FAIRSEQ = "model.pt"
 
 
 def read_index(path: Path, suffix: str) -> dict[str, list[str]]:
@@ -90,7 +147,7 @@ def _plain(filename: object, suffix: str) -> bool:
     )
 
 
-def read_shards(index: Path, layout: Layout) -> tuple[dict[str, Array], list[Path]]:
+def read_shards(index: Path, layout: Layout) -> tuple[dict[str, Tensor], list[Path]]:
     """Map all tensors of a sharded checkpoint.
 
     Returns
@@ -107,15 +164,19 @@ def read_shards(index: Path, layout: Layout) -> tuple[dict[str, Array], list[Pat
         index and shards do not belong together.
     """
     shards = read_index(index, layout.shard_suffix)
-    tensors: dict[str, Array] = {}
+    # TensorFlow's index has the model's own name before each tensor's, its shards have not.
+    known = torch_name if layout.form == "tf" else str
+    tensors: dict[str, Tensor] = {}
     paths = []
     for filename, expected in shards.items():
         path = index.parent / filename
         if not path.exists():
             raise FileNotFoundError(f"{path}: absent, but {index.name} names it")
         found = layout.reader(path)
-        absent = [name for name in expected if name not in found]
-        extra = sorted(found.keys() - set(expected))
+        inside = {known(name) for name in found}
+        outside = {known(name) for name in expected}
+        absent = [name for name in expected if known(name) not in inside]
+        extra = sorted(name for name in found if known(name) not in outside)
         if absent or extra:
             raise ValueError(
                 f"{path}: does not belong to {index.name}: "

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from pyxglm.checkpoint.index import find_layout, read_shards
-from pyxglm.checkpoint.names import match
+from pyxglm.checkpoint.matching import match
+from pyxglm.checkpoint.names import is_transposed
+from pyxglm.checkpoint.pieces import Tensor, whole
 from pyxglm.config import XGLMConfig
 from pyxglm.dtypes import Array
 
@@ -31,14 +36,24 @@ class Checkpoint(NamedTuple):
     files: tuple[Path, ...]
 
 
-def load(directory: str | Path, config: XGLMConfig, *, with_head: bool = True) -> Checkpoint:
+def load(
+    directory: str | Path,
+    config: XGLMConfig,
+    *,
+    with_head: bool = True,
+    form: str | Sequence[str] | None = None,
+    keep_head: bool = False,
+) -> Checkpoint:
     """Map the weights of the checkpoint in a directory.
 
     The first of these that exists is read: ``model.safetensors``,
-    ``model.safetensors.index.json``, ``pytorch_model.bin``,
-    ``pytorch_model.bin.index.json``; torch itself is never needed. Nothing is
-    copied: the arrays are the files, which must therefore be replaced and not
-    rewritten while a model lives (see `pyxglm.checkpoint.mapping`).
+    ``pytorch_model.bin``, ``tf_model.h5``, ``flax_model.msgpack``, each followed
+    by its index of shards (``model.safetensors.index.json``); torch, TensorFlow
+    and Flax are never needed. The arrays are the files, which must therefore be
+    replaced and not rewritten while a model lives (see
+    `pyxglm.checkpoint.mapping`). Only TensorFlow's and Flax's matrices, which
+    are stored transposed, are copied into memory: `convert_checkpoint` makes files
+    of them that are mapped.
 
     Parameters
     ----------
@@ -49,6 +64,12 @@ def load(directory: str | Path, config: XGLMConfig, *, with_head: bool = True) -
     with_head
         Whether an untied ``lm_head.weight`` must be there; a bare `XGLMModel`
         does without.
+    form
+        The only format to look for: ``"safetensors"``, ``"torch"``, ``"tf"`` or
+        ``"flax"``; or several, in the order to look for them.
+    keep_head
+        Whether to return a head that is there although the configuration ties
+        it to the embedding.
 
     Raises
     ------
@@ -57,18 +78,38 @@ def load(directory: str | Path, config: XGLMConfig, *, with_head: bool = True) -
     ValueError
         If a file is damaged or not what its name says, or if tensors are
         missing or have the wrong shape or type.
+    ImportError
+        If there is ``tf_model.h5`` alone, and h5py is not installed.
 
     Warns
     -----
     UserWarning
         If the files hold tensors that the model does not have.
     """
-    directory = Path(directory)
-    layout = find_layout(directory)
+    tensors, files, path = read_files(Path(directory), form)
+    weights, unexpected = match(tensors, config, path, with_head=with_head, keep_head=keep_head)
+    turned = any(is_transposed(name) for name in tensors)
+    settled = {
+        # NumPy would make an array of one axis of a number.
+        name: np.ascontiguousarray(whole(tensor)) if turned and tensor.ndim > 1 else whole(tensor)
+        for name, tensor in weights.items()
+    }
+    return Checkpoint(settled, unexpected, tuple(files))
+
+
+def read_files(
+    directory: Path, form: str | Sequence[str] | None = None
+) -> tuple[dict[str, Tensor], list[Path], Path]:
+    """Map all tensors of the checkpoint in a directory, by their names in the files.
+
+    Returns
+    -------
+    tuple
+        The tensors, the files that they lie in, and the file or index that was
+        found; see `load` for what is looked for and for the errors.
+    """
+    layout = find_layout(directory, form)
     path = directory / layout.filename
     if layout.sharded:
-        tensors, files = read_shards(path, layout)
-    else:
-        tensors, files = layout.reader(path), [path]
-    weights, unexpected = match(tensors, config, path, with_head=with_head)
-    return Checkpoint(weights, unexpected, tuple(files))
+        return (*read_shards(path, layout), path)
+    return dict(layout.reader(path)), [path], path

@@ -2,8 +2,9 @@
 
 A pickle is a program for a stack machine, and Python's own machine runs any
 function that the program names: loading such a file is running it. This one
-has the twenty-odd instructions of protocol 2 that a state dict needs, and the
-few names it knows stand for inert values (`pickle_values`). Nothing is
+has the twenty-odd instructions of protocol 2 that a state dict needs (and a few
+more for formats that say so), and the few names it knows stand for inert
+values (`pickle_values`). Nothing is
 imported, and no method is called of an object that the file describes.
 Everything else is an error, at the instruction that asks for it. Every
 operand's type is checked: in readers that did not, instructions applied to
@@ -13,13 +14,16 @@ values of the wrong type became memory corruption. The standard library's
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
+from typing import NamedTuple
 
 from pyxglm.checkpoint.pickle_values import (
-    GLOBALS,
-    MAKERS,
+    STATE_DICT,
     Global,
+    Names,
     OrderedDict,
+    Record,
     Storage,
     TensorView,
     storage_from,
@@ -31,12 +35,21 @@ STEP_LIMIT = 2_000_000
 STACK_LIMIT = 200_000
 MARK_LIMIT = 1_000
 MEMO_LIMIT = 1_000_000
-STRING_LIMIT = 4_096
+NAME_LIMIT = 4_096
+STRING_LIMIT = 2**20  # fairseq's pickles hold lists of paths in one
 TENSOR_LIMIT = 100_000
 
 
-def run(program: bytes, where: str) -> object:
-    """Run a pickle and return the value it builds.
+class Result(NamedTuple):
+    """What a pickle built, where it ended, and the storages that it named, by key."""
+
+    value: object
+    end: int
+    storages: dict[str, Storage]
+
+
+def run(program: bytes, where: str, names: Names = STATE_DICT) -> object:
+    """Run a pickle, all of it, and return the value it builds.
 
     Parameters
     ----------
@@ -44,6 +57,8 @@ def run(program: bytes, where: str) -> object:
         The pickle.
     where
         What it is, for messages.
+    names
+        What it may mention.
 
     Returns
     -------
@@ -54,28 +69,39 @@ def run(program: bytes, where: str) -> object:
     ------
     ValueError
         At the first instruction that is unknown, cut short, applied to the
-        wrong type, or beyond a limit, and at every name but those in `GLOBALS`.
+        wrong type, or beyond a limit, and at every name but the known ones.
     """
-    return _Machine(program, where).run()
+    result = run_from(program, 0, where, names)
+    if result.end != len(program):
+        raise ValueError(f"{where}: the pickle ends with something left over (byte {result.end})")
+    return result.value
+
+
+def run_from(program: bytes, start: int, where: str, names: Names) -> Result:
+    """Run the pickle that starts at a byte of `program`; see `run`."""
+    return _Machine(program, start, where, names).run()
 
 
 class _Machine:
     """The state of one run: program counter, stack, marks, memo."""
 
-    def __init__(self, program: bytes, where: str) -> None:
-        self.program, self.where, self.at = program, where, 0
+    def __init__(self, program: bytes, start: int, where: str, names: Names) -> None:
+        self.program, self.where, self.at = program, where, start
+        self.names = names
         self.stack: list[object] = []
         self.marks: list[int] = []
         self.memo: dict[int, object] = {}
         self.storages: dict[str, Storage] = {}
         self.tensors = 0
 
-    def run(self) -> object:
+    def run(self) -> Result:
         for _ in range(STEP_LIMIT):
             opcode = self.take(1)
             if opcode == b".":
                 break
             step = _STEPS.get(opcode)
+            if step is None and opcode in self.names.instructions:
+                step = _MORE_STEPS[opcode]
             if step is None:
                 raise self.error(f"the pickle instruction {opcode!r} has no place in a state dict")
             step(self)
@@ -84,9 +110,9 @@ class _Machine:
         else:
             raise self.error(f"the pickle has more than {STEP_LIMIT} instructions")
         result = self.pop()
-        if self.stack or self.marks or self.at != len(self.program):
+        if self.stack or self.marks:
             raise self.error("the pickle ends with something left over")
-        return result
+        return Result(result, self.at, self.storages)
 
     def error(self, message: str) -> ValueError:
         return ValueError(f"{self.where}: {message} (byte {self.at})")
@@ -105,7 +131,7 @@ class _Machine:
 
     def line(self) -> str:
         """Return the next line: a part of a global's name."""
-        end = self.program.find(b"\n", self.at, self.at + STRING_LIMIT)
+        end = self.program.find(b"\n", self.at, self.at + NAME_LIMIT)
         if end < 0:
             raise self.error("a name in the pickle has no end")
         text = self.take(end - self.at).decode("ascii", "backslashreplace")
@@ -161,14 +187,18 @@ class _Machine:
         if not isinstance(target, dict) or len(values) % 2:
             raise self.error("the pickle puts items into something that is no dict")
         for key, value in zip(values[::2], values[1::2], strict=True):
-            if not isinstance(key, str):
-                raise self.error(f"a dict's key is a {_kind(key)}, expected a string")
+            if type(key) not in self.names.keys:
+                more = " or a number" if int in self.names.keys else ""
+                raise self.error(f"a dict's key is a {_kind(key)}, expected a string{more}")
             target[key] = value
 
     def call(self) -> None:
         """REDUCE: apply one of the known functions."""
         arguments, function = self.pop(), self.pop()
-        maker = MAKERS.get(function.name) if isinstance(function, Global) else None
+        if _is_inert(function) and isinstance(arguments, tuple):
+            self.push(Record(_kind(function), arguments))
+            return
+        maker = self.names.makers.get(function.name) if isinstance(function, Global) else None
         if maker is None or not isinstance(arguments, tuple):
             raise self.error(f"the pickle calls a {_kind(function)}, expected a known function")
         result = maker(arguments)
@@ -182,12 +212,16 @@ class _Machine:
     def build(self) -> None:
         """BUILD: give an OrderedDict its attributes (torch's `_metadata`), which nobody needs."""
         state, target = self.pop(), self.top()
-        if not isinstance(target, OrderedDict) or not isinstance(state, dict):
+        if isinstance(target, Record):
+            target.state = state
+        elif not isinstance(target, OrderedDict) or not isinstance(state, dict):
             raise self.error(f"the pickle sets attributes of a {_kind(target)}")
 
     def find_global(self) -> None:
         module, name = self.line(), self.line()
-        known = GLOBALS.get(f"{module} {name}")
+        known = self.names.globals.get(f"{module} {name}")
+        if known is None and module.partition(".")[0] in self.names.inert_modules:
+            known = Global(f"{module}.{name}", inert=True)
         if known is None:
             raise self.error(
                 f"the pickle names {quoted(f'{module}.{name}')}, which no state dict needs: "
@@ -203,6 +237,10 @@ class _Machine:
         if self.storages.setdefault(storage.key, storage) != storage:
             raise self.error(f"the storage {quoted(storage.key)} is described in two ways")
         self.push(storage)
+
+
+def _is_inert(value: object) -> bool:
+    return isinstance(value, Global) and value.inert
 
 
 def _kind(value: object) -> str:
@@ -258,4 +296,33 @@ _STEPS: dict[bytes, Callable[[_Machine], None]] = {
     b"Q": _Machine.find_storage,
     b"R": _Machine.call,
     b"b": _Machine.build,
+}
+
+
+def _append(machine: _Machine, values: tuple[object, ...]) -> None:
+    """APPEND, APPENDS: put values at the end of the list on top of the stack."""
+    target = machine.top()
+    if type(target) is not list:
+        raise machine.error(f"the pickle appends to a {_kind(target)}, expected a list")
+    target.extend(values)
+
+
+def _new_object(machine: _Machine) -> None:
+    """NEWOBJ: make a record of what an inert class was called with."""
+    if not _is_inert(machine.stack[-2] if len(machine.stack) > 1 else None):
+        raise machine.error("the pickle makes an object of an unknown class")
+    machine.call()
+
+
+def _float(machine: _Machine) -> None:
+    machine.push(struct.unpack(">d", machine.take(8))[0])
+
+
+#: Instructions that only the formats whose `Names` list them have.
+_MORE_STEPS: dict[bytes, Callable[[_Machine], None]] = {
+    b"]": lambda machine: machine.push([]),
+    b"a": lambda machine: _append(machine, (machine.pop(),)),
+    b"e": lambda machine: _append(machine, machine.pop_to_mark()),
+    b"G": _float,
+    b"\x81": _new_object,
 }

@@ -11,14 +11,16 @@ for a Parameter::
     _rebuild_parameter(tensor, requires_grad, hooks)
 
 The functions in `MAKERS` do what those names mean to us: they check the types
-of their arguments and write down a `TensorView`, or return None.
+of their arguments and write down a `TensorView`, or return None. Before the
+zip format the persistent id had a sixth item, None, and in the first versions
+``_rebuild_tensor`` made tensors of the first four arguments.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,10 +29,14 @@ from pyxglm.dtypes import bfloat16
 
 @dataclass(frozen=True)
 class Global:
-    """A name from the file that this machine knows, standing for itself."""
+    """A name from the file that this machine knows, standing for itself.
+
+    One that is inert may be called: a `Record` of the call is what comes of it.
+    """
 
     name: str
     dtype: np.dtype[Any] | None = None
+    inert: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,15 @@ class TensorView:
 
 class OrderedDict(dict[object, object]):
     """What ``collections.OrderedDict`` makes: a dict that may be given attributes (dropped)."""
+
+
+@dataclass
+class Record:
+    """What an inert name was called with, and the state that the result was given."""
+
+    name: str
+    arguments: tuple[object, ...]
+    state: object = None
 
 
 _STORAGES: dict[str, np.dtype[Any]] = {
@@ -82,7 +97,10 @@ GLOBALS: dict[str, Global] = {
 def storage_from(persistent_id: object) -> Storage | None:
     """Return the storage that a persistent id describes."""
     match persistent_id:
-        case ("storage", Global(_, dtype), str(key), str(_), int(numel)):
+        case ("storage", Global(_, dtype), str(key), str(_), int(numel), *more):
+            # `more` is where in another storage this one lies, which no torch from 0.4 on writes.
+            if more not in ([], [None]):
+                return None
             if dtype is not None and _counts(numel):
                 return Storage(key, dtype, numel)
     return None
@@ -102,6 +120,10 @@ def _make_tensor(arguments: tuple[object, ...]) -> TensorView | None:
     return None
 
 
+def _make_first_tensor(arguments: tuple[object, ...]) -> TensorView | None:
+    return _make_tensor((*arguments, False, {})) if len(arguments) == 4 else None
+
+
 def _make_parameter(arguments: tuple[object, ...]) -> TensorView | None:
     match arguments:
         case (TensorView() as view, bool(), hooks) if hooks == {}:
@@ -109,11 +131,48 @@ def _make_parameter(arguments: tuple[object, ...]) -> TensorView | None:
     return None
 
 
-MAKERS: dict[str, Callable[[tuple[object, ...]], object]] = {
+Maker = Callable[[tuple[object, ...]], object]
+
+MAKERS: dict[str, Maker] = {
     "OrderedDict": _make_dict,
     "_rebuild_tensor_v2": _make_tensor,
     "_rebuild_parameter": _make_parameter,
 }
+
+
+class Names(NamedTuple):
+    """What the pickles of one format may mention and do.
+
+    Attributes
+    ----------
+    globals
+        Every name that they may mention, as ``"module name"``.
+    makers
+        What the names of functions do.
+    instructions
+        The instructions of the machine beyond those of a plain state dict.
+    keys
+        The types that a dict's keys may have.
+    inert_modules
+        Packages of which every name is inert.
+    """
+
+    globals: Mapping[str, Global]
+    makers: Mapping[str, Maker]
+    instructions: bytes = b""
+    keys: tuple[type, ...] = (str,)
+    inert_modules: tuple[str, ...] = ()
+
+
+#: A state dict in torch's zip format.
+STATE_DICT = Names(GLOBALS, MAKERS)
+
+#: The pickles of a file of torch from before that; they list the storages' keys.
+LEGACY = Names(
+    {**GLOBALS, "torch._utils _rebuild_tensor": Global("_rebuild_tensor")},
+    {**MAKERS, "_rebuild_tensor": _make_first_tensor},
+    instructions=b"]ae",
+)
 
 
 def _counts(*values: object) -> bool:

@@ -1,8 +1,9 @@
 """Writing a checkpoint so that no crash leaves a broken one.
 
 Every loader looks for ``model.safetensors`` first and for
-``model.safetensors.index.json`` next. So there is always one step at which a
-directory turns from the old checkpoint into the new one:
+``model.safetensors.index.json`` next (and alike in the other formats, whose
+names `forms` has). So there is always one step at which a directory turns from
+the old checkpoint into the new one:
 
 =====================  ================================================
 new one is             it counts from the moment that
@@ -24,8 +25,8 @@ complete checkpoint, old or new. On a file system without links the first
 names stay; every loader follows the index to them.
 
 Files are written under temporary names, and reach the disk before they get
-their own. Files of other formats (``pytorch_model.bin``) are left alone: the
-loaders prefer safetensors.
+their own. Files of other formats are left alone: the loaders prefer
+safetensors.
 """
 
 from __future__ import annotations
@@ -38,25 +39,20 @@ from collections.abc import Container, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from pyxglm.checkpoint.shards import Shard, parse_size, split, write_shard
-from pyxglm.dtypes import Array
-
-SINGLE = "model.safetensors"
-INDEX = "model.safetensors.index.json"
-
-_OURS = re.compile(
-    r"model-(?:[0-9a-f]{8}-)?\d{5}-of-\d{5}\.safetensors|\.pyxglm-[0-9a-f]{8}-[\w.-]+"
-)
+from pyxglm.checkpoint.forms import FORMS, Form
+from pyxglm.checkpoint.pieces import Tensor
+from pyxglm.checkpoint.shards import Shard, parse_size, split
 
 
 def save(
-    weights: Mapping[str, Array],
+    weights: Mapping[str, Tensor],
     directory: str | Path,
     *,
     max_shard_size: int | str = "5GB",
     bare: bool = False,
+    form: str = "safetensors",
 ) -> list[Path]:
-    """Write weights as safetensors that transformers loads.
+    """Write weights as a checkpoint that transformers loads.
 
     Parameters
     ----------
@@ -74,6 +70,11 @@ def save(
         and an index.
     bare
         Leave out the prefix ``model.``: the checkpoint of an ``XGLMModel``.
+    form
+        ``"safetensors"``, ``"tf"`` (``tf_model.h5``, which has no bfloat16: it
+        becomes float32, and always has a head) or ``"flax"``
+        (``flax_model.msgpack``), named and transposed as that framework's
+        classes expect. Shards and index are named alike.
 
     Returns
     -------
@@ -83,48 +84,54 @@ def save(
     Raises
     ------
     ValueError
-        If a dtype is no storage dtype, a size is no size, there are no
-        weights, or a bare model has a head.
+        If a dtype is no storage dtype, a size is no size, a format is unknown,
+        there are no weights, or a bare model has a head.
+    ImportError
+        If HDF5 is to be written, and h5py is not installed.
     OSError
         If writing fails. The directory then holds the old checkpoint, or
         (if only tidying up failed) the new one.
     """
-    shards = split(_named(weights, bare), parse_size(max_shard_size))
-    directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    return _Writer(directory, shards).write()
-
-
-def _named(weights: Mapping[str, Array], bare: bool) -> Mapping[str, Array]:
-    """Return the weights by the names they get in the files."""
+    if form not in FORMS:
+        raise ValueError(f"form is {form!r}, expected one of {', '.join(FORMS)}")
     if not weights:
         raise ValueError("there are no weights to save")
-    if not bare:
-        return weights
-    for name in weights:
-        if not name.startswith("model."):
-            raise ValueError(f"a bare model has no {name}, expected names that start with 'model.'")
-    return {name.removeprefix("model."): array for name, array in weights.items()}
+    kind = FORMS[form]
+    shards = split(kind.named(weights, bare), parse_size(max_shard_size))
+    return write_checkpoint(shards, Path(directory), kind)
+
+
+def write_checkpoint(shards: list[Shard], directory: Path, form: Form) -> list[Path]:
+    """Write shards into a directory, which is made if absent; return the weight files."""
+    directory.mkdir(parents=True, exist_ok=True)
+    return _Writer(directory, shards, form).write()
+
+
+def leftovers(form: Form) -> re.Pattern[str]:
+    """Return what matches the names of shards, and of what a crash may leave behind."""
+    return re.compile(
+        rf"{form.stem}-(?:[0-9a-f]{{8}}-)?\d{{5}}-of-\d{{5}}{re.escape(form.suffix)}"
+        rf"|\.pyxglm-[0-9a-f]{{8}}-{form.stem}[\w.-]+"
+    )
 
 
 class _Writer:
     """One save: what is to be written, and the names it may use meanwhile."""
 
-    def __init__(self, directory: Path, shards: list[Shard]) -> None:
-        self.directory, self.shards = directory, shards
+    def __init__(self, directory: Path, shards: list[Shard], form: Form) -> None:
+        self.directory, self.shards, self.form = directory, shards, form
         self.token = secrets.token_hex(4)
-        count = len(shards)
-        self.names = [f"model-{i + 1:05d}-of-{count:05d}.safetensors" for i in range(count)]
+        self.names = self._shard_names()
         #: Files to remove if this save fails before the new checkpoint counts.
         self.unfinished: set[Path] = set()
 
     def write(self) -> list[Path]:
         try:
             if len(self.shards) == 1:
-                names, keep = self._write_single(), {SINGLE}
+                names, keep = self._write_single(), {self.form.single}
             else:
                 names = self._write_shards()
-                keep = {*names, INDEX}
+                keep = {*names, self.form.index_name}
         except BaseException:
             for path in self.unfinished:
                 with suppress(OSError):
@@ -134,25 +141,36 @@ class _Writer:
         return [self.directory / name for name in names]
 
     def _write_single(self) -> list[str]:
-        temporary = self._temporary(SINGLE)
-        write_shard(self.shards[0], temporary)
-        self._move(temporary, SINGLE)
-        return [SINGLE]
+        single = self.form.single
+        temporary = self._temporary(single)
+        self._write_file(self.shards[0], temporary)
+        self._move(temporary, single)
+        return [single]
+
+    def _write_file(self, shard: Shard, path: Path) -> None:
+        """Write one weight file to the disk."""
+        self.form.write(shard.tensors, path, len(self.shards) == 1)
+        sync_path(path)
+
+    def _shard_names(self, token: str = "") -> list[str]:
+        count = len(self.shards)
+        return [self.form.shard(number + 1, count, token) for number in range(count)]
 
     def _write_shards(self) -> list[str]:
         temporaries = [self._temporary(name) for name in self.names]
         for shard, temporary in zip(self.shards, temporaries, strict=True):
-            write_shard(shard, temporary)
+            self._write_file(shard, temporary)
         collide = any((self.directory / name).exists() for name in self.names)
         names = self.names
         if collide:
-            names = [name.replace("model-", f"model-{self.token}-", 1) for name in names]
+            names = self._shard_names(self.token)
         for name, temporary in zip(names, temporaries, strict=True):
             self.unfinished.add(self.directory / name)
             self._move(temporary, name)
         self._replace_index(names)
-        if (self.directory / SINGLE).exists():
-            (self.directory / SINGLE).unlink()
+        single = self.directory / self.form.single
+        if single.exists():
+            single.unlink()
             self._sync()
         if collide and self._link(names):
             self._replace_index(self.names)
@@ -181,7 +199,7 @@ class _Writer:
         text = json.dumps(
             {"metadata": metadata, "weight_map": weight_map}, indent=2, sort_keys=True
         )
-        temporary = self._temporary(INDEX)
+        temporary = self._temporary(self.form.index_name)
         with temporary.open("x", encoding="utf-8") as file:
             file.write(text + "\n")
             file.flush()
@@ -189,7 +207,7 @@ class _Writer:
         # From here on the index may count, even if the next step is interrupted
         # half-way: what it names must stay.
         self.unfinished = {temporary}
-        self._move(temporary, INDEX)
+        self._move(temporary, self.form.index_name)
 
     def _temporary(self, name: str) -> Path:
         path = self.directory / f".pyxglm-{self.token}-{name}"
@@ -204,15 +222,21 @@ class _Writer:
 
     def _sync(self) -> None:
         """Write the directory's changes so far to the disk, before any later one."""
-        descriptor = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_path(self.directory)
 
     def _tidy(self, keep: Container[str]) -> None:
         """Remove what older saves left; the index goes before the shards it names."""
-        stale = [path.name for path in self.directory.iterdir() if _OURS.fullmatch(path.name)]
-        for name in (INDEX, *stale):
+        ours = leftovers(self.form)
+        stale = [path.name for path in self.directory.iterdir() if ours.fullmatch(path.name)]
+        for name in (self.form.index_name, *stale):
             if name not in keep:
                 (self.directory / name).unlink(missing_ok=True)
+
+
+def sync_path(path: Path) -> None:
+    """Write a file, or the changes of a directory, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,16 +1,15 @@
-"""Splitting weights into files, and writing one file."""
+"""Splitting weights into files as transformers does."""
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
-from pyxglm.dtypes import DTYPES, Array, dtype_name
+from pyxglm.checkpoint.pieces import Pieces, Tensor
+from pyxglm.dtypes import DTYPES, as_dtype
 
 _UNITS = {
     "KB": 10**3,
@@ -26,7 +25,7 @@ _UNITS = {
 class Shard:
     """The tensors of one file, and how many bytes they have together."""
 
-    tensors: dict[str, Array] = field(default_factory=dict)
+    tensors: dict[str, Tensor] = field(default_factory=dict)
     nbytes: int = 0
 
 
@@ -59,11 +58,12 @@ def parse_size(size: int | str) -> int:
     return number
 
 
-def split(weights: Mapping[str, Array], limit: int) -> list[Shard]:
+def split(weights: Mapping[str, Tensor], limit: int, dtype: object = None) -> list[Shard]:
     """Put the tensors, in their order, into as many shards as transformers would.
 
     A shard is closed when the next tensor would make it larger than `limit`
-    bytes; so a tensor larger than that gets a shard of its own.
+    bytes; so a tensor larger than that gets a shard of its own. Sizes are
+    those of the dtype given, or of each tensor's own.
 
     Raises
     ------
@@ -71,61 +71,16 @@ def split(weights: Mapping[str, Array], limit: int) -> list[Shard]:
         If a tensor has a dtype in which no weights are stored.
     """
     shards = [Shard()]
-    for name, array in weights.items():
-        if (
-            not isinstance(array, np.ndarray)
-            or array.dtype.newbyteorder("<") not in DTYPES.values()
-        ):
-            found = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
+    for name, tensor in weights.items():
+        known = isinstance(tensor, (np.ndarray, Pieces))
+        if not known or tensor.dtype.newbyteorder("<") not in DTYPES.values():
+            found = tensor.dtype if known else type(tensor).__name__
             raise ValueError(f"{name} is stored as {found}, expected one of {', '.join(DTYPES)}")
-        if shards[-1].tensors and shards[-1].nbytes + array.nbytes > limit:
+        size = tensor.nbytes
+        if dtype is not None:
+            size = size // tensor.dtype.itemsize * as_dtype(dtype).itemsize
+        if shards[-1].tensors and shards[-1].nbytes + size > limit:
             shards.append(Shard())
-        shards[-1].tensors[name] = array
-        shards[-1].nbytes += array.nbytes
+        shards[-1].tensors[name] = tensor
+        shards[-1].nbytes += size
     return shards
-
-
-def write_shard(shard: Shard, path: Path) -> None:
-    """Write one safetensors file, which must not exist yet, to the disk.
-
-    The safetensors library reads the arrays where they lie; only what is not
-    contiguous or not little-endian is copied first.
-
-    Raises
-    ------
-    OSError
-        If writing fails.
-    """
-    from safetensors import SafetensorError, TensorSpec, serialize_file
-
-    # The library makes its files readable to their owner alone: take the access
-    # rights that the umask gives to a new file.
-    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666)
-    try:
-        rights = os.fstat(descriptor).st_mode & 0o777
-    finally:
-        os.close(descriptor)
-    # `ascontiguousarray` would make a number an array of one axis; these stay alive below.
-    arrays = {
-        name: array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
-        for name, array in shard.tensors.items()
-    }
-    specs = {
-        name: TensorSpec(
-            dtype=dtype_name(array.dtype),
-            shape=array.shape,
-            data_ptr=array.ctypes.data,
-            data_len=array.nbytes,
-        )
-        for name, array in arrays.items()
-    }
-    try:
-        serialize_file(specs, path, {"format": "pt"})
-    except SafetensorError as error:
-        raise OSError(f"{path}: {error}") from error
-    path.chmod(rights)
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

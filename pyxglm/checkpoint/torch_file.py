@@ -1,30 +1,36 @@
-"""torch's `.bin` files, read by mapping: a zip archive around a pickle.
+"""torch's `.bin` files, read by mapping: a zip archive around a pickle, or the older stream.
 
-``<name>/data.pkl`` describes the state dict, ``<name>/data/<key>`` holds each
-storage's bytes as they lie in memory, ``<name>/byteorder`` says which way
-round. The archive is read by `zip_directory`, the description by
-`pickle_machine`; here a description and its bytes are brought together, and
-every tensor is checked to lie inside its storage. Two tensors may share one
-storage (the tied head does), a tensor may start in the middle of one, and its
-strides may be anything that stays inside.
+In the archive ``<name>/data.pkl`` describes the state dict, ``<name>/data/<key>``
+holds each storage's bytes as they lie in memory, ``<name>/byteorder`` says
+which way round; it is read by `zip_directory`. Files from before torch 1.6 are
+read by `legacy_file`. The description is read by `pickle_machine`; here a
+description and its bytes are brought together, and every tensor is checked to
+lie inside its storage. Two tensors may share one storage (the tied head does),
+a tensor may start in the middle of one, and its strides may be anything that
+stays inside.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
+from pyxglm.checkpoint.legacy_file import DESCRIPTION_LIMIT, MAGIC, read_stream
 from pyxglm.checkpoint.mapping import Source, count_bytes, lfs_pointer, opened, tensor
 from pyxglm.checkpoint.pickle_machine import run
-from pyxglm.checkpoint.pickle_values import TensorView
+from pyxglm.checkpoint.pickle_values import LEGACY, STATE_DICT, Names, TensorView
 from pyxglm.checkpoint.zip_directory import Member, read_directory
 from pyxglm.dtypes import Array
 from pyxglm.strict_json import quoted
 
-#: The largest XGLM's description has some 100 kilobytes.
-DESCRIPTION_LIMIT = 16 * 2**20
 
-# torch's format before 1.6 begins with this number, pickled; before 0.1.10 it was a tar.
-_LEGACY_MAGIC = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
+class Saved(NamedTuple):
+    """What ``torch.save`` wrote: the value, where each storage lies, and the mapped file."""
+
+    value: object
+    storages: Mapping[str, Member]
+    mapped: Array
 
 
 def read_torch(path: Path) -> dict[str, Array]:
@@ -40,11 +46,40 @@ def read_torch(path: Path) -> dict[str, Array]:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is not such an archive, damaged, big-endian, compressed, or
+        If the file is in no such format, damaged, big-endian, compressed, or
         holds anything but tensors by name. Nothing of it is ever executed.
     """
+    saved = read_saved(path, STATE_DICT, LEGACY)
+    if not isinstance(saved.value, dict):
+        kind = type(saved.value).__name__
+        raise ValueError(f"{path}: holds a {kind}, expected tensors by name")  # noqa: TRY004
+    return tensors_of(saved.value, saved, path)
+
+
+def read_saved(path: Path, names: Names, legacy: Names) -> Saved:
+    """Read what ``torch.save`` wrote, in either of its formats.
+
+    Parameters
+    ----------
+    path
+        The file.
+    names, legacy
+        What its pickle may mention, in the zip format and before it.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As `read_torch`.
+    """
     with opened(path) as source:
-        _refuse_other_formats(source)
+        start = source.read(0, min(source.size, 512))
+        if MAGIC in start[:16]:
+            stream = read_stream(source, legacy)
+            members = {
+                key: Member(begin, stream.sizes[key]) for key, begin in stream.starts.items()
+            }
+            return Saved(stream.value, members, source.map())
+        _refuse_other_formats(source, start)
         members = read_directory(source)
         root = _root(members, path)
         _check_byte_order(members.get(f"{root}/byteorder"), source)
@@ -54,25 +89,39 @@ def read_torch(path: Path) -> dict[str, Array]:
                 f"{path}: data.pkl has {description.size} bytes, expected at most "
                 f"{DESCRIPTION_LIMIT}"
             )
-        state = run(source.read(*description), f"{path}: data.pkl")
-        mapped = source.map()
-    if not isinstance(state, dict):
-        raise ValueError(f"{path}: holds a {type(state).__name__}, expected tensors by name")  # noqa: TRY004
+        value = run(source.read(*description), f"{path}: data.pkl", names)
+        folder = f"{root}/data/"
+        storages = {
+            name.removeprefix(folder): member
+            for name, member in members.items()
+            if name.startswith(folder)
+        }
+        return Saved(value, storages, source.map())
+
+
+def tensors_of(state: Mapping[object, object], saved: Saved, path: Path) -> dict[str, Array]:
+    """Return the arrays that a state dict's descriptions mean.
+
+    Raises
+    ------
+    ValueError
+        If a value is no tensor, or does not lie inside its storage.
+    """
     return {
-        name: _tensor(view, members, root, mapped, f"{path}: tensor {quoted(name)}")
+        str(name): _tensor(view, saved, f"{path}: tensor {quoted(name)}")
         for name, view in state.items()
     }
 
 
-def _refuse_other_formats(source: Source) -> None:
+def _refuse_other_formats(source: Source, start: bytes) -> None:
     """Recognise what is often found under this name, and say what to do about it."""
-    path, start = source.path, source.read(0, min(source.size, 512))
+    path = source.path
     if start.startswith(b"PK\x03\x04"):
         return
-    if _LEGACY_MAGIC in start[:16] or start[257:262] == b"ustar":
+    if start[257:262] == b"ustar":
         raise ValueError(
-            f"{path}: torch's format from before version 1.6, expected its zip format: convert it "
-            "with a recent torch: torch.save(torch.load(path, weights_only=True), path)"
+            f"{path}: the tar format of torch before 0.1.10, expected a later one: open it with "
+            "torch 1.x and save it again"
         )
     if lfs_pointer(source):
         raise ValueError(f"{path}: a Git LFS pointer and not the weights: run `git lfs pull`")
@@ -99,14 +148,12 @@ def _check_byte_order(member: Member | None, source: Source) -> None:
         raise ValueError(f"{source.path}: byte order is {order!r}, expected b'little'")
 
 
-def _tensor(
-    view: object, members: dict[str, Member], root: str, mapped: Array, where: str
-) -> Array:
+def _tensor(view: object, saved: Saved, where: str) -> Array:
     """Return the array that a description means, if it lies inside its storage."""
     if not isinstance(view, TensorView):
         raise ValueError(f"{where} is a {type(view).__name__}, expected a tensor")  # noqa: TRY004
     storage, itemsize = view.storage, view.storage.dtype.itemsize
-    member = members.get(f"{root}/data/{storage.key}")
+    member = saved.storages.get(storage.key)
     if member is None:
         raise ValueError(f"{where} lies in the storage {quoted(storage.key)}, which is absent")
     if member.size != storage.numel * itemsize:
@@ -132,4 +179,4 @@ def _tensor(
         for size, s in zip(view.shape, view.strides, strict=True)
     ]
     start = member.start + view.offset * itemsize
-    return tensor(mapped, start, storage.dtype, view.shape, strides)
+    return tensor(saved.mapped, start, storage.dtype, view.shape, strides)

@@ -1,4 +1,4 @@
-"""The command line: ``pyxglm generate``, ``tokenize``, ``info``, ``check``, ``bench``.
+"""The command line: ``pyxglm generate``, ``tokenize``, ``info``, ``convert`` and so on.
 
 One small module a verb; `arguments` and `terminal` hold what they share. Text
 goes to standard output, everything else to standard error. Exit codes: 0 done,
@@ -25,6 +25,7 @@ VERBS = {
     "generate": "continue a text",
     "tokenize": "show a text's tokens, or the text of token ids",
     "info": "describe a model: configuration, size, files, memory",
+    "convert": "turn a checkpoint of any format into safetensors",
     "check": "verify the C kernels, and time them",
     "bench": "measure how fast a model is on this machine",
 }
@@ -38,6 +39,7 @@ commands:
   generate    {generate}
   tokenize    {tokenize}
   info        {info}
+  convert     {convert}
   check       {check}
   bench       {bench}
 

@@ -144,4 +144,7 @@ def _is_frozen(array: Any) -> bool:
         if array.flags.writeable:
             return False
         array = array.base
-    return array is not None and memoryview(array).readonly
+    try:
+        return array is not None and memoryview(array).readonly
+    except TypeError:  # the memory is another package's, which does not say
+        return False

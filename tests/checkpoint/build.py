@@ -158,11 +158,11 @@ def tuple_of(*items: bytes) -> bytes:
 ORDERED = name("collections OrderedDict") + b")R"
 
 
-def storage(dtype: np.dtype[Any], key: str, numel: int) -> bytes:
-    """Return the persistent id of a storage."""
+def storage(dtype: np.dtype[Any], key: str, numel: int, more: bytes = b"") -> bytes:
+    """Return the persistent id of a storage; the older format has `more`: None."""
     kind = "BFloat16Storage" if dtype == bfloat16 else STORAGES[dtype.str]
     return tuple_of(
-        text("storage"), name(f"torch {kind}"), text(key), text("cpu"), integer(numel)
+        text("storage"), name(f"torch {kind}"), text(key), text("cpu"), integer(numel), more
     ) + b"Q"  # fmt: skip
 
 
@@ -227,3 +227,31 @@ def members(program: bytes, storages: list[bytes], root: str = "archive") -> lis
         ),
         Member(f"{root}/version".encode(), b"3\n"),
     ]  # fmt: skip
+
+
+# ------------------------------------------------------------ torch before the zip format
+
+MAGIC = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."
+
+
+def system_pickle(little: bytes = b"\x88") -> bytes:
+    """Return the pickle that says how the machine was that wrote the file."""
+    items = {"protocol_version": integer(1001), "little_endian": little}
+    return state_dict({**items, "type_sizes": b"}(" + text("int") + integer(4) + b"u"})
+
+
+def keys_pickle(keys: Iterable[str]) -> bytes:
+    return b"\x80\x02](" + b"".join(map(text, keys)) + b"e."
+
+
+def torch_stream(tensors: Mapping[str, np.ndarray]) -> list[bytes]:
+    """Return the parts of a right file of the older format: five pickles, then the storages."""
+    program = state_dict({
+        key: tensor(
+            storage(array.dtype, str(n), array.size, b"N"), array.shape, plain_strides(array.shape)
+        )
+        for n, (key, array) in enumerate(tensors.items())
+    })  # fmt: skip
+    parts = [MAGIC, b"\x80\x02M\xe9\x03.", system_pickle(), program]
+    parts.append(keys_pickle(str(n) for n in range(len(tensors))))
+    return parts + [struct.pack("<q", a.size) + a.tobytes() for a in tensors.values()]

@@ -2,15 +2,15 @@
 
 import itertools
 import os
+import resource
 import shutil
 from pathlib import Path
 
 import pytest
-import safetensors
 from checkpoint.build import torch_members, zip_file
 from checkpoint.small import CONFIG, SIZE, THREE, TWO, listing, same, weights
 
-from pyxglm.checkpoint import load, save, saving
+from pyxglm.checkpoint import forms, load, save, saving
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ class Failing:
             (os, "link"),
             (os, "fsync"),
             (os, "open"),
-            (safetensors, "serialize_file"),
+            (forms, "write_safetensors"),
         ):
             monkeypatch.setattr(owner, name, self.wrapped(getattr(owner, name), name))
 
@@ -75,7 +75,7 @@ class Failing:
             self.steps += 1
             dead = self.steps > self.left and self.error is Crash
             if self.steps == self.left or dead:
-                if name == "serialize_file" and not dead:
+                if name == "write_safetensors" and not dead:
                     # A full disk, or the end, half-way through a file.
                     function(*args, **kwargs)
                     os.truncate(args[1], Path(args[1]).stat().st_size // 2)
@@ -216,20 +216,23 @@ def test_without_links_the_first_names_stay(tmp_path, monkeypatch):
     three(tmp_path, weights(1))
     monkeypatch.setattr(os, "link", no_links)
     paths = save(weights(2), tmp_path, max_shard_size=THREE)
-    assert all(saving._OURS.fullmatch(path.name) for path in paths)
+    ours = saving.leftovers(forms.FORMS["safetensors"])
+    assert all(ours.fullmatch(path.name) for path in paths)
     assert sorted(path.name for path in paths) == [
         name for name in listing(tmp_path) if name != "model.safetensors.index.json"
     ]
     assert same(load(tmp_path, CONFIG).weights, weights(2))
 
 
-def test_an_error_of_the_library_is_an_oserror(tmp_path, monkeypatch):
-    def full(*args):
-        raise safetensors.SafetensorError("No space left on device")
-
-    monkeypatch.setattr(safetensors, "serialize_file", full)
-    with pytest.raises(OSError, match="model.safetensors: No space left on device"):
-        save(weights(), tmp_path)
+@pytest.mark.parametrize("form", ["safetensors", "tf", "flax"])
+def test_a_full_disk_is_an_oserror_and_leaves_nothing(tmp_path, form):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (SIZE // 2, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            save(weights(), tmp_path, form=form)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert listing(tmp_path) == []
 
 

@@ -1,6 +1,7 @@
 """Finding a model: a path, the Hugging Face cache without any network, a download."""
 
 import json
+import shutil
 import socket
 import sys
 import types
@@ -168,7 +169,7 @@ def test_a_damaged_reference(tmp_path):
     [
         (("pytorch_model.bin",), "no config.json"),
         (("config.json",), "no weights: looked for"),
-        (("config.json", "tf_model.h5"), "no weights: looked for"),
+        (("config.json", "rust_model.ot"), "no weights: looked for"),
     ],
 )
 def test_an_incomplete_snapshot(tmp_path, files, lacking):
@@ -227,6 +228,8 @@ def test_only_the_files_that_are_read_are_downloaded():
     assert wanted_files(REPOSITORY, None) == sorted([*SMALL, "pytorch_model.bin"])
     both = [*REPOSITORY, "model.safetensors"]
     assert set(wanted_files(both, None)) == {*SMALL, "model.safetensors"}
+    assert set(wanted_files(REPOSITORY, None, "tf")) == {*SMALL, "tf_model.h5"}
+    assert set(wanted_files(REPOSITORY, None, "flax")) == {*SMALL, "flax_model.msgpack"}
     shards = [f"pytorch_model-0000{n}-of-00002.bin" for n in (1, 2)]
     sharded = ["config.json", *shards, "pytorch_model.bin.index.json", "model-x.msgpack"]
     assert wanted_files(sharded, None) == ["config.json", *shards, "pytorch_model.bin.index.json"]
@@ -263,6 +266,21 @@ def test_a_download(tmp_path, hub):
     ]
     assert locate(NAME, cache_dir=cache) == path
     assert len(hub.calls) == 2
+
+
+def test_the_format_that_is_wanted_is_downloaded(tmp_path, hub):
+    """Though the cache holds another one."""
+    cached(tmp_path / "cache")
+    download = sys.modules["huggingface_hub"].snapshot_download
+
+    def more(name, **options):
+        shutil.rmtree(tmp_path / "cache")
+        return download(name, **options)
+
+    sys.modules["huggingface_hub"].snapshot_download = more
+    found = locate(NAME, cache_dir=tmp_path / "cache", form="tf")
+    assert (found / "tf_model.h5").exists()
+    assert hub.calls[-1][-1] == tuple(wanted_files(REPOSITORY, None, "tf"))
 
 
 def test_what_is_cached_is_not_asked_for(tmp_path, hub):

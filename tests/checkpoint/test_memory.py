@@ -1,10 +1,11 @@
-"""Opening a checkpoint costs no memory of the process's own, and saving one little.
+"""Opening a checkpoint costs no memory of the process's own, saving and converting one little.
 
 The files are of the size of the 564M model in float16, 1.1 GB, and consist of
 holes. A child process opens them and looks at its own anonymous memory.
 """
 
 import json
+import os
 import struct
 import subprocess
 import sys
@@ -14,11 +15,13 @@ import numpy as np
 import pytest
 from checkpoint.build import Member, plain_strides, state_dict, storage, tensor, zip_file
 
+from pyxglm.checkpoint import msgpack_file, names
 from pyxglm.config import XGLMConfig
 from pyxglm.parameters import parameter_shapes
 
 CONFIG = XGLMConfig()  # the defaults are those of the 564M model
 SMALL = XGLMConfig(d_model=256, ffn_dim=256, num_layers=2, attention_heads=4)
+LARGE = XGLMConfig(d_model=64, ffn_dim=20_000, num_layers=1, attention_heads=4)
 HALF = np.dtype("<f2")
 ROOT = Path(__file__).parents[2]
 
@@ -122,3 +125,46 @@ def test_saving_copies_nothing(tmp_path):
     _, total = run(tmp_path, tmp_path / "new")
     assert total > 130e6
     assert (tmp_path / "new" / "model.safetensors").stat().st_size > total
+
+
+CONVERTING = """
+import re, resource, sys
+from pathlib import Path
+from pyxglm.checkpoint import convert_checkpoint
+
+def figure(name):
+    return int(re.search(name + r":\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
+
+before, peak = figure("RssAnon"), 0
+def watch(what, name, part):
+    global peak
+    peak = max(peak, figure("RssAnon") - before)
+resource.setrlimit(resource.RLIMIT_DATA, (figure("VmData") + 60 * 2**20,) * 2)
+convert_checkpoint(sys.argv[1], sys.argv[2], dtype="float16", watch=watch)
+print(peak)
+"""
+
+
+def flax_tree_of_holes():
+    """Return a tree of zeros that take no memory, of 77 MB in float32."""
+    arrays = {name: np.broadcast_to(np.float32(0), shape)
+              for name, shape in parameter_shapes(LARGE).items()}  # fmt: skip
+    return names.flax_tree(arrays)
+
+
+def test_converting_takes_little_more_than_its_largest_tensor(tmp_path, monkeypatch):
+    """In fact much less: matrices are transposed and rounded a few megabytes at a time."""
+    (tmp_path / "old").mkdir()
+    monkeypatch.setattr(msgpack_file, "PIECE", 50 * 2**20)  # the embedding, and only it, is cut
+    msgpack_file.write_msgpack(flax_tree_of_holes(), tmp_path / "old" / "flax_model.msgpack")
+    LARGE.save_pretrained(tmp_path / "old")
+    done = subprocess.run(
+        [sys.executable, "-c", CONVERTING, str(tmp_path / "old"), str(tmp_path / "new")],
+        check=True, capture_output=True, text=True, cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    largest = 4 * LARGE.vocab_size * LARGE.d_model
+    peak = int(done.stdout)
+    total = (tmp_path / "new" / "model.safetensors").stat().st_size
+    print(f"converting {total / 1e6:.0f} MB took {peak / 1e6:.1f} MB, largest {largest / 1e6:.0f}")
+    assert peak < largest / 2

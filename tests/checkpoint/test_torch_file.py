@@ -198,7 +198,7 @@ def replaced(name, data):
         (b"PK\x05\x06" + bytes(18), "expected a torch file"),
         (b"PK\x03\x04", "4 bytes, expected a zip archive"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS pointer"),
-        (bytes(257) + b"ustar" + bytes(250), "from before version 1.6"),
+        (bytes(257) + b"ustar" + bytes(250), "the tar format of torch before 0.1.10"),
     ],
 )
 def test_other_files_are_refused(tmp_path, parts, message):
@@ -206,12 +206,6 @@ def test_other_files_are_refused(tmp_path, parts, message):
     with pytest.raises(ValueError, match=message) as caught:
         read_torch(path)
     assert str(caught.value).startswith(f"{path}: ")
-    assert "\n" not in str(caught.value)
-
-
-def test_a_legacy_file_of_torch_says_how_to_convert():
-    with pytest.raises(ValueError, match="convert it with a recent torch") as caught:
-        read_torch(GOLDEN / "legacy" / "pytorch_model.bin")
     assert "\n" not in str(caught.value)
 
 

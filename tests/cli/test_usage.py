@@ -26,7 +26,7 @@ def one_line(result) -> str:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "expected a command: generate, tokenize, info, check, bench (see pyxglm --help)"),
+        ([], "expected a command: generate, tokenize, info, convert, check, bench (see"),
         (["genrate"], "there is no command 'genrate', did you mean 'generate'?"),
         (["frobnicate"], "there is no command 'frobnicate', expected generate, tokenize, info,"),
         (["x" * 500], f"there is no command '{'x' * 40}'..., expected"),

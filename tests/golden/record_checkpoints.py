@@ -116,13 +116,21 @@ def record() -> None:
     torch.save(state, directory / "pytorch_model.bin")
     keep("parameters", dict(built.named_parameters()))
 
-    directory = fresh("legacy")
-    built.config.save_pretrained(directory)
-    torch.save(
-        {"w": torch.zeros(2)},
-        directory / "pytorch_model.bin",
-        _use_new_zipfile_serialization=False,
-    )
+    # The format from before the zip archives, which torch still writes when asked.
+    for name, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
+        directory = fresh(f"legacy-{name}")
+        built = model(dtype, 14)
+        built.config.save_pretrained(directory)
+        state = OrderedDict(built.state_dict())
+        transposed = state["model.layers.0.fc2.weight"].t().contiguous().t()
+        state["model.layers.0.fc2.weight"] = transposed
+        torch.save(state, directory / "pytorch_model.bin", _use_new_zipfile_serialization=False)
+        keep(f"legacy-{name}", dict(built.named_parameters()))
+
+    directory = fresh("bin-bare")
+    built = model(torch.float16, 15, cls=XGLMModel)
+    built.save_pretrained(directory, safe_serialization=False)
+    keep("bin-bare", {f"model.{name}": tensor for name, tensor in built.named_parameters()})
     # Nothing of a checkpoint: half of the files otherwise.
     for path in HERE.rglob("generation_config.json"):
         path.unlink()
@@ -130,7 +138,7 @@ def record() -> None:
 
 def digests(directory: str | Path) -> dict[str, tuple[str, str]]:
     """Return what transformers finds in a directory: name to type and digest of the bits."""
-    architectures = json.loads((Path(directory) / "config.json").read_text())["architectures"]
+    architectures = json.loads((Path(directory) / "config.json").read_text()).get("architectures")
     bare = architectures == ["XGLMModel"]
     cls = XGLMModel if bare else XGLMForCausalLM
     built, info = cls.from_pretrained(directory, torch_dtype="auto", output_loading_info=True)
@@ -148,14 +156,14 @@ def check_ours() -> None:
     from pyxglm.checkpoint import load, save
     from pyxglm.config import XGLMConfig as OurConfig
 
-    for case in sorted(path.name for path in HERE.iterdir() if path.name != "legacy"):
+    for case in sorted(path.name for path in HERE.iterdir()):
         source = HERE / case
         truth = digests(source)
         for size in ("5GB", 900):
             with tempfile.TemporaryDirectory() as target:
                 shutil.copy(source / "config.json", target)
                 found = load(source, OurConfig.from_json_file(source / "config.json"))
-                files = save(found.weights, target, max_shard_size=size, bare=case == "bare")
+                files = save(found.weights, target, max_shard_size=size, bare="bare" in case)
                 if digests(target) != truth:
                     raise SystemExit(f"{case}: what pyxglm saved is not what transformers opens")
                 print(f"{case}: {len(files)} files, {len(truth)} parameters, equal bit for bit")

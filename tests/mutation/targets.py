@@ -11,18 +11,25 @@ from typing import Any
 import numpy as np
 from checkpoint.build import safetensors_file, torch_members, zip_file
 from mutation import sentencepiece_mutator, tokenizer_seeds
+from mutation.h5_mutator import mutate_h5, read_h5_seed
 from mutation.json_mutator import emit, mutate_text, parse
+from mutation.legacy_mutator import mutate_stream, read_stream_seed
+from mutation.msgpack_mutator import mutate_flax, read_flax_seed
 from mutation.safetensors_mutator import mutate_safetensors, seed_parts
 from mutation.tokens import spoil
 from mutation.torch_mutator import mutate_torch, read_seed
 
 from pyxglm.checkpoint import load
+from pyxglm.checkpoint.fairseq import check_dictionary, read_fairseq
+from pyxglm.checkpoint.matching import match
 from pyxglm.checkpoint.safetensors_file import read_safetensors
 from pyxglm.config import XGLMConfig
 from pyxglm.parameters import parameter_shapes
 from pyxglm.tokenization import XGLMTokenizer, XGLMTokenizerFast
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "checkpoints"
+FRAMEWORKS = GOLDEN.parent / "frameworks"
+FAIRSEQ = GOLDEN.parent / "fairseq"
 
 
 class Target:
@@ -88,6 +95,74 @@ class Torch(Weights):
 
     def case(self, rng: Random) -> dict[str, bytes]:
         return {"pytorch_model.bin": mutate_torch(rng, rng.choice(self.seeds))}
+
+
+class Legacy(Weights):
+    """torch's files from before the zip format."""
+
+    def __init__(self) -> None:
+        sizes = {"FloatStorage": 4, "BFloat16Storage": 2}
+        cases = ("legacy-float32", "legacy-bfloat16")
+        self.seeds = [read_stream_seed(GOLDEN / c / "pytorch_model.bin", sizes) for c in cases]
+
+    def case(self, rng: Random) -> dict[str, bytes]:
+        return {"pytorch_model.bin": mutate_stream(rng, rng.choice(self.seeds))}
+
+
+class Fairseq(Target):
+    """fairseq's model.pt, in both formats of torch, and now and then its dict.txt."""
+
+    def __init__(self) -> None:
+        cases = ("dicts", "namespace-mevo", "omegaconf-2.0", "omegaconf-2.4")
+        self.seeds = [read_seed(FAIRSEQ / case / "model.pt") for case in cases]
+        self.stream = read_stream_seed(
+            FAIRSEQ / "args-legacy" / "model.pt", {"FloatStorage": 4, "LongStorage": 8}
+        )
+        self.dictionary = (FAIRSEQ / "dicts" / "dict.txt").read_bytes()
+
+    def case(self, rng: Random) -> dict[str, bytes]:
+        words = self.dictionary
+        if rng.random() < 0.1:
+            words = spoil(rng, words)
+        if rng.random() < 0.2:
+            model = mutate_stream(rng, self.stream)
+        else:
+            model = mutate_torch(rng, rng.choice(self.seeds))
+        return {"model.pt": model, "dict.txt": words}
+
+    def run(self, directory: Path) -> None:
+        config, tensors = read_fairseq(directory / "model.pt")
+        check_dictionary(directory / "dict.txt", config, None)
+        weights, _ = match(tensors, config, directory / "model.pt", with_head=True)
+        for array in weights.values():
+            assert len(array.tobytes()) == array.nbytes
+
+
+class H5(Weights):
+    """tf_model.h5: one file of keras's layout, or a shard's."""
+
+    config = XGLMConfig.from_json_file(FRAMEWORKS / "tf-bare" / "config.json")
+
+    def __init__(self) -> None:
+        shards = sorted((FRAMEWORKS / "tf" / "shards").glob("*.h5"))
+        one = read_h5_seed(FRAMEWORKS / "tf-bare" / "one" / "tf_model.h5")
+        self.seeds = [one, *map(read_h5_seed, shards[::3])]
+
+    def case(self, rng: Random) -> dict[str, bytes]:
+        return {"tf_model.h5": mutate_h5(rng, rng.choice(self.seeds))}
+
+
+class Msgpack(Weights):
+    """flax_model.msgpack: arrays, some cut into pieces."""
+
+    config = XGLMConfig.from_json_file(FRAMEWORKS / "flax" / "config.json")
+
+    def __init__(self) -> None:
+        cases = ("flax/one", "flax/pieces", "flax-bfloat16/one")
+        self.seeds = [read_flax_seed(FRAMEWORKS / c / "flax_model.msgpack") for c in cases]
+
+    def case(self, rng: Random) -> dict[str, bytes]:
+        return {"flax_model.msgpack": mutate_flax(rng, rng.choice(self.seeds))}
 
 
 class Index(Weights):
@@ -205,6 +280,10 @@ class TokenizerJson(Target):
 TARGETS: dict[str, Callable[[], Any]] = {
     "safetensors": Safetensors,
     "torch": Torch,
+    "legacy": Legacy,
+    "fairseq": Fairseq,
+    "h5": H5,
+    "msgpack": Msgpack,
     "index": Index,
     "config": Config,
     "sentencepiece": SentencePiece,

@@ -16,6 +16,7 @@ NAMES = (
     *(b"torch\nLongStorage", b"torch\nload", b"torch._utils\n_rebuild_tensor_v2"),
     *(b"torch._utils\n_rebuild_parameter", b"torch._utils\n_rebuild_tensor_v3"),
     *(b"collections\nOrderedDict", b"collections\nCounter", b"torch\nSize", b"\n", b"torch\n\xff"),
+    *(b"argparse\nNamespace", b"omegaconf.nodes\nAnyNode", b"fairseq.tasks\nTask", b"fairseqx\ny"),
 )  # fmt: skip
 OPCODES = [code.code.encode("latin-1") for code in pickletools.opcodes]
 USEFUL = [bytes([c]) for c in b"(N\x88\x89})t\x85\x86\x87suQRb."]

@@ -1,0 +1,268 @@
+"""From a checkpoint of any format to one of safetensors, which is mapped and opens at once.
+
+The tensors go from the mapped files to the new ones a few megabytes at a time.
+What was written is then read back and compared, number by number. Everything
+happens in a temporary directory beside the destination, which takes its name
+at the very end: nobody ever sees half a checkpoint.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from pyxglm.checkpoint.forms import FORMS
+from pyxglm.checkpoint.hub import COMPANIONS, locate
+from pyxglm.checkpoint.index import FAIRSEQ
+from pyxglm.checkpoint.loading import read_files
+from pyxglm.checkpoint.matching import match
+from pyxglm.checkpoint.names import EMBEDDING, HEAD, canonical_names
+from pyxglm.checkpoint.pieces import Tensor, row_blocks
+from pyxglm.checkpoint.safetensors_writing import write_safetensors
+from pyxglm.checkpoint.saving import sync_path, write_checkpoint
+from pyxglm.checkpoint.shards import parse_size, split
+from pyxglm.config import CONFIG_NAME, XGLMConfig
+from pyxglm.dtypes import Array, as_dtype, bfloat16, convert, dtype_name
+from pyxglm.files import current_umask
+
+VOCABULARY = "sentencepiece.bpe.model"
+DICTIONARY = "dict.txt"
+
+#: Called with what is done ("writing", "checking"), a tensor's name, and the part done so far.
+Watch = Callable[[str, str, float], None]
+
+
+class Source(NamedTuple):
+    """An opened checkpoint: its configuration, its tensors by the files' names, their place."""
+
+    config: XGLMConfig
+    tensors: dict[str, Tensor]
+    path: Path
+    fairseq: bool
+
+
+def convert_checkpoint(
+    source: str | os.PathLike[str],
+    destination: str | os.PathLike[str],
+    *,
+    dtype: object = None,
+    max_shard_size: int | str = "5GB",
+    watch: Watch | None = None,
+    **place: object,
+) -> list[Path]:
+    """Write a checkpoint of any format as safetensors, with what else belongs to it.
+
+    Parameters
+    ----------
+    source
+        A directory with the files of torch, TensorFlow, Flax or safetensors,
+        or with fairseq's ``model.pt`` and ``dict.txt``; the path of a file such
+        as ``model.pt``; or a hub id.
+    destination
+        A directory that does not exist or is empty.
+    dtype
+        Stored dtype to convert to; None keeps each tensor's own.
+    max_shard_size
+        The most bytes of tensors in one file; see `save`.
+    watch
+        Told of the progress.
+    **place
+        Where to look for a hub id; see `locate`.
+
+    Returns
+    -------
+    list of Path
+        The weight files written.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no checkpoint at the source.
+    ValueError
+        If the checkpoint is damaged, incomplete or not XGLM, if the destination
+        is not free, or if a number of it is beyond the dtype's range.
+    OSError
+        If writing fails.
+
+    Warns
+    -----
+    UserWarning
+        If tensors are left out that XGLM does not have, or hold infinities or
+        NaN, or if a head differs from the embedding that it is tied to.
+    """
+    stored = None if dtype is None else as_dtype(dtype)
+    limit = parse_size(max_shard_size)
+    target = _free(Path(destination))
+    opened = _open(source, place)
+    config = opened.config
+    bare = all(name.endswith("XGLMModel") for name in config.architectures or [""])
+    tied = config.tie_word_embeddings
+    weights, _ = match(opened.tensors, config, opened.path, with_head=not bare, keep_head=tied)
+    if tied and HEAD in weights:
+        _compare_head(weights.pop(HEAD), weights[EMBEDDING], opened.path)
+    names = {name: name.removeprefix("model.") if bare else name for name in weights}
+    if bare:
+        weights.pop(HEAD, None)
+    named = {names[name]: tensor for name, tensor in weights.items()}
+    progress = _Progress(named, watch)
+    form = FORMS["safetensors"]._replace(
+        write=lambda tensors, path, _whole: write_safetensors(
+            tensors, path, stored, lambda name: progress.step("writing", name)
+        )
+    )
+    with _becoming(target) as temporary:
+        files = write_checkpoint(split(named, limit, stored), temporary, form)
+        _check(named, temporary, stored, opened.path, progress)
+        config.torch_dtype = dtype_name(stored or weights[EMBEDDING].dtype.newbyteorder("<"))
+        config.save_pretrained(temporary)
+        _write_companions(opened, temporary, bare=bare)
+    return [target / path.name for path in files]
+
+
+def _free(path: Path) -> Path:
+    """Return the destination, which must not hold anything yet."""
+    path = path.resolve()
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"{path} is a file, expected a directory that is new or empty")
+    if path.exists() and any(path.iterdir()):
+        raise ValueError(f"{path} is not empty, expected a directory that is new or empty")
+    return path
+
+
+def _open(name: str | os.PathLike[str], place: dict[str, object]) -> Source:
+    """Open the source, whatever its format."""
+    path = Path(name)
+    if path.is_file() and path.suffix == ".pt":
+        return _open_fairseq(path)
+    if path.is_dir() and (path / FAIRSEQ).is_file() and not (path / CONFIG_NAME).exists():
+        return _open_fairseq(path / FAIRSEQ)
+    directory = locate(name, **place)  # type: ignore[arg-type]
+    if not path.exists():  # from the hub, where the tokenizer's model may still be
+        with suppress(FileNotFoundError):
+            locate(name, filenames=(VOCABULARY,), **place)  # type: ignore[arg-type]
+    config = XGLMConfig.from_pretrained(directory)
+    tensors, _, where = read_files(directory)
+    return Source(config, tensors, where, fairseq=False)
+
+
+def _open_fairseq(path: Path) -> Source:
+    from pyxglm.checkpoint.fairseq import check_dictionary, read_fairseq
+
+    config, tensors = read_fairseq(path)
+    pieces = None
+    if (path.parent / VOCABULARY).is_file():
+        from pyxglm.tokenization.model_proto import read_model
+
+        pieces = [*read_model(path.parent / VOCABULARY).pieces]
+    check_dictionary(path.parent / DICTIONARY, config, pieces)
+    return Source(config, dict(tensors), path, fairseq=True)
+
+
+class _Progress:
+    """How much of the bytes has been written and compared; each counts half."""
+
+    def __init__(self, tensors: dict[str, Tensor], watch: Watch | None) -> None:
+        self.sizes = {name: tensor.nbytes for name, tensor in tensors.items()}
+        self.total, self.done, self.watch = 2 * sum(self.sizes.values()), 0, watch
+
+    def step(self, what: str, name: str) -> None:
+        self.done += self.sizes[name]
+        if self.watch is not None:
+            self.watch(what, name, self.done / max(self.total, 1))
+
+
+def _compare_head(head: Tensor, embedding: Tensor, path: Path) -> None:
+    """Warn if a head that the configuration ties to the embedding is another matrix."""
+    for rows in row_blocks(head):
+        if not np.array_equal(_bits(head[rows]), _bits(convert(embedding[rows], head.dtype))):
+            warnings.warn(
+                f"{path}: {HEAD} differs from the embedding that tie_word_embeddings ties it to: "
+                "the embedding counts",
+                stacklevel=3,
+            )
+            return
+
+
+def _check(
+    tensors: dict[str, Tensor],
+    directory: Path,
+    stored: np.dtype[np.generic] | None,
+    path: Path,
+    progress: _Progress,
+) -> None:
+    """Read back what was written, and compare every number with its source."""
+    written, _, where = read_files(directory, "safetensors")
+    if canonical_names(written).keys() != tensors.keys():
+        raise OSError(f"{where}: what was written holds other tensors than were to be written")
+    for name, tensor in tensors.items():
+        found = written[name]
+        for rows in row_blocks(tensor):
+            one = tensor[rows]
+            expected = convert(one.astype(one.dtype.newbyteorder("<"), copy=False),
+                               stored or one.dtype.newbyteorder("<"))  # fmt: skip
+            if not np.array_equal(_bits(expected), _bits(found[rows])):
+                raise OSError(f"{where}: {name} was not written as it should be")
+            finite = _finite(one)
+            if not np.array_equal(_finite(expected), finite):
+                raise ValueError(
+                    f"{path}: {name} holds numbers beyond the range of {dtype_name(expected.dtype)}"
+                    ", expected none: choose another dtype"
+                )
+            if not finite.all():
+                warnings.warn(f"{path}: {name} holds infinities or NaN", stacklevel=3)
+        progress.step("checking", name)
+
+
+def _bits(array: Array) -> Array:
+    """Return the numbers as unsigned integers: a NaN equals itself."""
+    plain = np.ascontiguousarray(array)
+    return plain.view(f"u{plain.dtype.itemsize}")
+
+
+def _finite(array: Array) -> Array:
+    if array.dtype == bfloat16:
+        finite: Array = (array["bfloat16"] & 0x7F80) != 0x7F80
+        return finite
+    return np.isfinite(array)
+
+
+def _write_companions(opened: Source, directory: Path, *, bare: bool) -> None:
+    """Copy, or make, what lies beside the weights: settings of generation, the tokenizer."""
+    from pyxglm.generation import GenerationConfig
+
+    beside = opened.path.parent
+    for name in (*COMPANIONS, VOCABULARY):
+        if name != CONFIG_NAME and not opened.fairseq and (beside / name).is_file():
+            shutil.copyfile(beside / name, directory / name)
+    if not bare and not (directory / "generation_config.json").exists():
+        GenerationConfig.from_model_config(opened.config).save_pretrained(directory)
+    if opened.fairseq and (beside / VOCABULARY).is_file():
+        from pyxglm.tokenization import XGLMTokenizer
+
+        length = opened.config.max_position_embeddings
+        XGLMTokenizer(str(beside / VOCABULARY), model_max_length=length).save_pretrained(directory)
+
+
+@contextmanager
+def _becoming(target: Path) -> Iterator[Path]:
+    """Yield a temporary directory beside `target` that becomes it, or vanishes."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        yield temporary
+        temporary.chmod(0o777 & ~current_umask())
+        for path in (*temporary.iterdir(), temporary):
+            sync_path(path)
+        temporary.replace(target)
+        sync_path(target.parent)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise

@@ -1,0 +1,91 @@
+"""``pyxglm convert``: turn a checkpoint of any format into safetensors."""
+
+from __future__ import annotations
+
+import sys
+
+from pyxglm.cli.arguments import Parser, UsageError, argument_text
+from pyxglm.cli.terminal import Output, say
+
+EXAMPLES = """\
+  pyxglm convert fairseq/xglm.564M xglm-564M --dtype float16
+  pyxglm convert facebook/xglm-1.7B ./xglm-1.7B
+"""
+
+DTYPES = ("float32", "float16", "bfloat16")
+
+
+def parser() -> Parser:
+    """Return the parser of this verb's arguments."""
+    parser = Parser(
+        "convert [options] SRC DST",
+        "Write a checkpoint of torch, TensorFlow, Flax or fairseq as safetensors: a new directory\n"
+        "DST with the weights, config.json, generation_config.json and the tokenizer's files.",
+        EXAMPLES,
+    )
+    parser.add_argument(
+        "paths",
+        nargs="*",
+        metavar="SRC DST",
+        help="a checkpoint's directory, fairseq's model.pt or a hub id; a directory to be made",
+    )
+    parser.add_argument("--dtype", choices=DTYPES, help="stored dtype (default: as it is)")
+    parser.add_argument(
+        "--max-shard-size", metavar="SIZE", default="5GB", help="largest file (default: 5GB)"
+    )
+    parser.add_argument("--revision", metavar="REV", help="branch, tag or commit of a hub id")
+    parser.add_argument("--cache-dir", metavar="DIR", help="the Hugging Face cache to look in")
+    parser.add_argument("--offline", action="store_true", help="never use the network")
+    return parser
+
+
+def run(words: list[str], output: Output) -> None:
+    """Convert the checkpoint that the arguments name."""
+    options = parser()
+    arguments = options.parse_args(words)
+    if arguments.help:
+        output.write(options.format_help())
+        return
+    if len(arguments.paths) != 2:
+        raise UsageError(f"{len(arguments.paths)} arguments are given, expected SRC and DST")
+    source, destination = (argument_text(path, "a path") for path in arguments.paths)
+
+    from pyxglm.checkpoint import convert_checkpoint
+
+    progress = Progress()
+    try:
+        files = convert_checkpoint(
+            source,
+            destination,
+            dtype=arguments.dtype,
+            max_shard_size=arguments.max_shard_size,
+            watch=progress.show,
+            revision=arguments.revision,
+            cache_dir=arguments.cache_dir,
+            local_files_only=arguments.offline,
+        )
+    finally:
+        progress.end()
+    output.write("".join(f"{path}\n" for path in files))
+
+
+class Progress:
+    """The part done so far: one line that changes on a terminal, else one for each tenth."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stderr is not None and sys.stderr.isatty()
+        self._told = 0
+
+    def show(self, what: str, name: str, part: float) -> None:
+        """Tell how far the work is."""
+        if self._terminal:
+            text = f"\r\x1b[K{part:4.0%} {what} {name}"
+            print(text, end="", file=sys.stderr, flush=True)
+        elif int(10 * part) > self._told:
+            self._told = int(10 * part)
+            say(f"{10 * self._told} % done, {what} {name}")
+
+    def end(self) -> None:
+        """Leave nothing on the terminal's line."""
+        if self._terminal:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
