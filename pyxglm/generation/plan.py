@@ -15,7 +15,7 @@ from pyxglm.generation.outputs import Kept
 from pyxglm.generation.processors.guidance import Guidance
 from pyxglm.generation.processors.order import Narrowing, Processor, Processors
 from pyxglm.generation.prompts import Prompts, padding_id, prepare
-from pyxglm.generation.setting_checks import check_speculation
+from pyxglm.generation.setting_checks import check_speculation, check_vocabulary
 from pyxglm.generation.settings import GenerationConfig
 from pyxglm.generation.stepper import Stepper
 from pyxglm.generation.stopping import Criterion, Stopping
@@ -153,6 +153,8 @@ def plan_of(
     configured = configured if configured is not None else default_settings(model)
     settings = configured.updated(**changes)
     vocab_size = getattr(getattr(model, "config", None), "vocab_size", None)
+    if vocab_size is not None:
+        check_vocabulary(settings.to_dict(), vocab_size)
     prompts = prepare(input_ids, attention_mask, settings, vocab_size)
     B, T = prompts.ids_BT.shape
     steps = _steps(settings, T, changes)
