@@ -26,10 +26,18 @@ from pyxglm.generation.outputs import GenerateDecoderOnlyOutput
 from pyxglm.generation.plan import Extras, Plan, plan_of
 from pyxglm.generation.settings import GenerationConfig
 
+
+def _assisted(plan: Plan) -> Iterator[Array]:
+    from pyxglm.generation.assisted import assisted
+
+    return assisted(plan)
+
+
 #: Strategies that choose one token after another: they yield each step's ids (B,).
 STEPWISE: dict[str, Callable[[Plan], Iterator[Array]]] = {
     "greedy_search": one_by_one,
     "sample": one_by_one,
+    "assisted_generation": _assisted,
 }
 
 #: Strategies that know the text only in the end: they return a structured result.

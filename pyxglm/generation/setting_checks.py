@@ -167,7 +167,7 @@ def check_vocabulary(values: Mapping[str, Any], V: int) -> None:
         Naming the first one.
     """
     single = ("forced_bos_token_id", "pad_token_id", "bos_token_id")
-    lists = [(name, [values[name]]) for name in single]
+    lists: list[tuple[str, Any]] = [(name, [values[name]]) for name in single]
     for name in ("forced_eos_token_id", "suppress_tokens", "begin_suppress_tokens"):
         value = values[name]
         lists.append((name, value if isinstance(value, (list, tuple)) else [value]))

@@ -20,6 +20,9 @@ from transformers import LogitsProcessor, XGLMForCausalLM, XGLMTokenizer
 TINY = Path(__file__).parents[2] / "pyxglm" / "tiny"
 SEEDS = range(1000, 1400)
 
+#: What is asked of the call without the setting, too.
+LENGTHS = ("max_new_tokens", "max_length", "eos_token_id")
+
 
 class Own(LogitsProcessor):
     """A function as transformers wants it."""
@@ -84,8 +87,7 @@ def random_calls() -> list[dict[str, Any]]:
         for ids, mask in batches:
             plain = {"max_new_tokens": 14}
             asked = {**plain, **settings}
-            lengths = {name: asked[name] for name in ("max_new_tokens", "max_length", "eos_token_id")
-                       if name in asked}  # fmt: skip
+            lengths = {name: value for name, value in asked.items() if name in LENGTHS}
             for seed in SEEDS:
                 model = {"config": CONFIG, "seed": seed, "profile": "sharp", "stored": "float32"}
                 if seed not in made:
