@@ -86,7 +86,7 @@ def run(words: list[str], output: Output) -> None:
     from pyxglm.generation.choice import generators
 
     GenerationConfig().updated(**settings)
-    generators(seed, 1)
+    generators(seed, range(1))
 
     from pyxglm import XGLMForCausalLM, XGLMTokenizer
 
@@ -159,6 +159,6 @@ def remembered(step: Any, ids: list[int]) -> int:
 
 def ended(model: Any, ids: list[int]) -> bool:
     """Tell whether the model ended the text itself."""
-    from pyxglm.generation.plan import default_settings
+    from pyxglm.generation.planning import default_settings
 
     return ids[-1] in default_settings(model).eos_ids

@@ -23,7 +23,8 @@ import numpy as np
 from pyxglm.dtypes import Array
 from pyxglm.generation.one_by_one import one_by_one
 from pyxglm.generation.outputs import GenerateDecoderOnlyOutput
-from pyxglm.generation.plan import Extras, Plan, plan_of
+from pyxglm.generation.plan import Extras, Plan
+from pyxglm.generation.planning import plan_of
 from pyxglm.generation.settings import GenerationConfig
 
 
