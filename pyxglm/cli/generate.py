@@ -84,6 +84,7 @@ def run(words: list[str], output: Output) -> None:
     # Bad settings are told before a model is looked for, opened or downloaded.
     from pyxglm.generation import GenerationConfig, stream, text_pieces
     from pyxglm.generation.choice import generators
+    from pyxglm.generation.texts import encode
 
     GenerationConfig().updated(**settings)
     generators(seed, range(1))
@@ -92,7 +93,7 @@ def run(words: list[str], output: Output) -> None:
 
     model = XGLMForCausalLM.from_pretrained(name, **place)
     tokenizer = XGLMTokenizer.from_pretrained(name, **place)
-    prompt_ids = encoded(tokenizer, prompt, arguments.line_breaks)
+    prompt_ids = encode(tokenizer, prompt, arguments.line_breaks)
     ids: list[int] = []
     steps = (remembered(step, ids) for step in stream(model, prompt_ids, seed=seed, **settings))
     pieces = text_pieces(
@@ -141,14 +142,6 @@ def wanted_settings(arguments: argparse.Namespace) -> dict[str, Any]:
     if settings or arguments.sample or arguments.seed is not None:
         settings["do_sample"] = True
     return {"max_new_tokens": arguments.max_new_tokens, **settings}
-
-
-def encoded(tokenizer: Any, prompt: str, line_breaks: str) -> list[int]:
-    """Return the ids of a prompt, `</s>` first, as XGLM expects."""
-    if line_breaks == "space":
-        return list(tokenizer.encode(prompt))
-    lines = [tokenizer.encode(line) for line in prompt.rstrip("\n").split("\n")]
-    return [id_ for line in lines for id_ in line]  # each line begins with </s>
 
 
 def remembered(step: Any, ids: list[int]) -> int:

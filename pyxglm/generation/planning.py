@@ -31,13 +31,14 @@ def plan_of(
     model: Any,
     input_ids: Any,
     attention_mask: Any,
-    configured: GenerationConfig | None,
+    settings: GenerationConfig,
     extras: Extras,
     changes: dict[str, Any],
 ) -> Plan:
-    """Check everything, so that nothing fails half-way that could fail now."""
-    configured = configured if configured is not None else default_settings(model)
-    settings = configured.updated(**changes)
+    """Check everything, so that nothing fails half-way that could fail now.
+
+    `changes` are the settings that the call itself gave; they are in `settings` too.
+    """
     vocab_size = getattr(getattr(model, "config", None), "vocab_size", None)
     if vocab_size is not None:
         check_vocabulary(settings.to_dict(), vocab_size)
