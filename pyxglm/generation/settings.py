@@ -187,11 +187,9 @@ exponential_decay_length_penalty
 
     def validate(self) -> None:
         """Check every setting (again: attributes may have been assigned)."""
-        # As in transformers, None asks for the number that changes nothing.
-        self.num_beams = 1 if self.num_beams is None else self.num_beams
-        self.num_return_sequences = (
-            1 if self.num_return_sequences is None else self.num_return_sequences
-        )
+        for name in _NONE_IS_DEFAULT:  # as in transformers, where it asks for nothing
+            if getattr(self, name) is None:
+                setattr(self, name, _DEFAULTS[name])
         check_values({name: getattr(self, name) for name in SETTINGS})
         check_relations(self)
 
@@ -306,4 +304,9 @@ SETTINGS = tuple(part.name for part in dataclasses.fields(GenerationConfig) if p
 
 _DEFAULTS = {part.name: part.default for part in dataclasses.fields(GenerationConfig)}
 _DEFAULTS["generation_kwargs"] = {}
+_NONE_IS_DEFAULT = (
+    "num_beams", "num_beam_groups", "num_return_sequences", "diversity_penalty", "length_penalty",
+    "renormalize_logits", "remove_invalid_values", "output_attentions", "output_hidden_states",
+    "output_scores", "return_dict_in_generate", "early_stopping",
+)  # fmt: skip
 _ALWAYS_SAVED = ("bos_token_id", "eos_token_id", "pad_token_id")

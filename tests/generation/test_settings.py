@@ -120,7 +120,9 @@ def test_contradictions(settings, message):
 
 
 def test_what_every_setting_is_by_default_contradicts_nothing():
-    assert GenerationConfig(num_beams=None, num_return_sequences=None).num_beams == 1
+    assert GenerationConfig() == GenerationConfig.from_dict(
+        dict.fromkeys(["num_beams", "num_return_sequences", "renormalize_logits", "output_scores"])
+    )
 
 
 @pytest.mark.parametrize("value", [None, 0])

@@ -150,7 +150,7 @@ def typical_p(scores_BV: Array, p: float, keep: int = 1) -> Array:
     Examples
     --------
     >>> scores_BV = np.log(np.array([[0.6, 0.2, 0.1, 0.1]]))
-    >>> np.isfinite(typical_p(scores_BV, 0.2)).tolist()  # H is 1.09, -log 0.2 is 1.61
+    >>> np.isfinite(typical_p(scores_BV, 0.15)).tolist()  # H is 1.09, -log 0.2 is 1.61
     [[False, True, False, False]]
     """
     log_p_BV = log_softmax(scores_BV)
