@@ -12,7 +12,7 @@ from pyxglm.generation.choice import generators
 from pyxglm.generation.plan import Extras, Plan, mode_of
 from pyxglm.generation.processors.guidance import Guidance
 from pyxglm.generation.processors.order import Narrowing, Processors
-from pyxglm.generation.prompts import Prompts, padding_id, prepare
+from pyxglm.generation.prompts import Prompts, padding_id, prepare, rows
 from pyxglm.generation.remembered import remembered
 from pyxglm.generation.setting_checks import check_speculation, check_vocabulary
 from pyxglm.generation.settings import GenerationConfig
@@ -69,12 +69,12 @@ def plan_of(
     # A beam that ends needs another token to go on with.
     keep = max(2, len(settings.eos_ids) + 1) if settings.num_beams > 1 else 1
     numbers = range(B) if extras.numbers is None else extras.numbers
-    rows = [number * copies + copy for number in numbers for copy in range(copies)]
+    numbered = [number * copies + copy for number in numbers for copy in range(copies)]
     return Plan(
         model, settings, extras, prompts, mode, copies, steps, processors,
         Narrowing(settings, keep),
         Stopping(settings, T, extras.tokenizer, extras.stopping_criteria),
-        generators(settings.seed, rows),
+        generators(settings.seed, numbered),
         padding_id(settings, needed=False),
         cache,
         prefix,
@@ -143,8 +143,9 @@ def _guidance(
     if extras.negative_prompt_ids is not None:
         # Padding is what the mask says, never what an id looks like.
         ids, mask = extras.negative_prompt_ids, extras.negative_prompt_attention_mask
-        no_pad = settings.updated(pad_token_id=None) if settings.eos_ids else settings
-        negative = prepare(ids, mask, no_pad, vocab_size, name="negative_prompt_ids")
+        if mask is None:
+            mask = [np.ones(row.size, np.int64) for row in rows(ids, "negative_prompt_ids")]
+        negative = prepare(ids, mask, settings, vocab_size, name="negative_prompt_ids")
         if len(negative.ids_BT) == 1:
             negative = Prompts(*(np.repeat(a, len(prompts.ids_BT), axis=0) for a in negative))
         if len(negative.ids_BT) != len(prompts.ids_BT):

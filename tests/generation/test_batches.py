@@ -236,3 +236,22 @@ def test_texts_need_a_tokenizer_and_no_company():
         generate(FakeModel(), "la capitale")
     with pytest.raises(TypeError, match="^prompt 1 is a list, expected a text"):
         generate(FakeModel(), ["a", [5]], tokenizer=BytesTokenizer())
+
+
+def test_negative_prompts_are_independent_of_their_batch_too():
+    prompts, negative = [[5, 6, 7], [8, 9]], [[4], [7, 3, 9]]
+    asked = {"max_new_tokens": 8, "guidance_scale": 2.5, "output_scores": True,
+             "return_dict_in_generate": True}  # fmt: skip
+    given_too = {"negative_prompt_ids": negative, **asked}
+    together = generate(model(), prompts, ignore_padding=True, **given_too)
+    for row, prompt in enumerate(prompts):
+        alone = generate(model(), prompt, negative_prompt_ids=negative[row], **asked)
+        expected = alone.sequences[0, len(prompt) :].tolist()
+        assert together.sequences[row, 3 : 3 + len(expected)].tolist() == expected
+        for step, scores in enumerate(alone.scores):
+            assert together.scores[step][row].tobytes() == scores.tobytes()
+    # The positions of a padded negative prompt are others in transformers.
+    counting = generate(model(), prompts, **given_too)
+    assert counting.scores[0][0].tobytes() != together.scores[0][0].tobytes()
+    with pytest.raises(ValueError, match="^negative_prompt_ids has 3 rows, expected one for each"):
+        generate(model(), prompts, **{**given_too, "negative_prompt_ids": [[4]] * 3})
