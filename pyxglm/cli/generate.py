@@ -159,6 +159,6 @@ def remembered(step: Any, ids: list[int]) -> int:
 
 def ended(model: Any, ids: list[int]) -> bool:
     """Tell whether the model ended the text itself."""
-    from pyxglm.generation.search import default_settings
+    from pyxglm.generation.plan import default_settings
 
     return ids[-1] in default_settings(model).eos_ids

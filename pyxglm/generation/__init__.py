@@ -1,17 +1,23 @@
-"""Text generation: settings, logits processors, the search, streaming.
+"""Text generation: settings, logits processors, strategies, streaming.
 
-`settings`
+`settings`, `setting_checks`
     `GenerationConfig`: what may be asked for, checked by name.
 `prompts`
     Prompts of unequal length become one left-padded batch with a mask.
 `processors`
-    Temperature, top-k, top-p: small functions from scores to scores.
-`scores`
-    The scores of the next token, as few as a step needs.
-`choice`
-    From scores to a token: the best one, or a seeded draw.
-`search`
-    The loop that puts them together: `generate` and `stream`.
+    Small functions from scores to scores, and the order they come in.
+`scores`, `repetition`, `stepper`
+    A batch of texts that grow, and the scores of the next token, as few as a
+    step needs.
+`choice`, `one_by_one`
+    From scores to a token: the best one, or a seeded draw; step by step.
+`stopping`
+    What ends a row.
+`plan`, `search`
+    What was asked for, checked, and the strategy that does it: `generate` and
+    `stream`.
+`outputs`
+    Structured results.
 `streaming`
     Ids as they come, to text as it can be told.
 """

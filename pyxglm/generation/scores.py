@@ -8,12 +8,13 @@ best without (`ops.head`), and with the same bits.
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pyxglm.cache import KVCache
 from pyxglm.dtypes import Array
+from pyxglm.generation.processors.values import log_softmax
 from pyxglm.generation.repetition import Repetition
 from pyxglm.inputs import positions as checked_positions
 from pyxglm.inputs import token_ids
@@ -28,6 +29,9 @@ class AllScores:
     def __init__(self, logits_BTV: Array) -> None:
         self._scores_BV = logits_BTV[:, -1]
 
+    def __len__(self) -> int:
+        return len(self._scores_BV)
+
     def all(self) -> Array:
         """Return the scores (B, V) of all tokens."""
         return self._scores_BV
@@ -36,6 +40,16 @@ class AllScores:
         """Return None: all scores are there, so nothing is saved by having fewer."""
         return None
 
+    def log_probs(self, ids_B: Array) -> Array:
+        """Return the log-probability of one token of each row, in nats."""
+        log_probs_BV = log_softmax(self._scores_BV)
+        found_B: Array = np.take_along_axis(log_probs_BV, ids_B[:, None], axis=-1)[:, 0]
+        return found_B
+
+    def repeated(self, copies: int) -> AllScores:
+        """Return the scores of each row so many times, one behind the other."""
+        return AllScores(np.repeat(self._scores_BV, copies, axis=0)[:, None])
+
 
 class HiddenScores(AllScores):
     """The scores of the next token of every row, still to be computed from hidden states."""
@@ -43,6 +57,9 @@ class HiddenScores(AllScores):
     def __init__(self, hidden_BTD: Array, head_VD: Array, ops: Any) -> None:
         self._hidden_BD = np.ascontiguousarray(hidden_BTD[:, -1])
         self._head_VD, self._ops = head_VD, ops
+
+    def __len__(self) -> int:
+        return len(self._hidden_BD)
 
     def all(self) -> Array:
         """Return the scores (B, V) of all tokens."""
@@ -58,8 +75,41 @@ class HiddenScores(AllScores):
             scores_BK, ids_BK = self._ops.head_top(self._hidden_BD, self._head_VD, k)
         return scores_BK, ids_BK
 
+    def log_probs(self, ids_B: Array) -> Array:
+        """Return the log-probability of one token of each row, in nats."""
+        with np.errstate(all="ignore"):
+            found_B, _ = self._ops.head_log_probs(self._hidden_BD, self._head_VD, ids_B)
+        log_probs_B: Array = found_B
+        return log_probs_B
 
-def ask(model: Any, repetition: Repetition, **inputs: Any) -> tuple[AllScores, Any]:
+    def repeated(self, copies: int) -> AllScores:
+        """Return the scores of each row so many times, one behind the other."""
+        hidden_BD = np.repeat(self._hidden_BD, copies, axis=0)
+        return HiddenScores(hidden_BD[:, None], self._head_VD, self._ops)
+
+
+class Answer(NamedTuple):
+    """What a model says about the columns that it was given.
+
+    `hidden_states` and `attentions` are there if they were asked for, one array
+    for each layer, as the model's own output has them.
+    """
+
+    scores: AllScores
+    past: Any
+    hidden_states: Any = None
+    attentions: Any = None
+
+
+def ask(
+    model: Any,
+    repetition: Repetition,
+    *,
+    columns: int | None = None,
+    hidden_states: bool = False,
+    attentions: bool = False,
+    **inputs: Any,
+) -> Answer:
     """Call a model; return the scores of the next token, and its past.
 
     The scores must be used before the model is asked again with the same `repetition`.
@@ -67,23 +117,58 @@ def ask(model: Any, repetition: Repetition, **inputs: Any) -> tuple[AllScores, A
     `XGLMForCausalLM` computes hidden states only. A class made from it that has
     a `forward` of its own is called like any other model: it may change logits.
 
+    Parameters
+    ----------
+    model, repetition
+        The model, and what it repeats its steps with.
+    columns
+        None: the scores after the last column, of every row. Else there is one
+        row, and the scores are those after each of so many last columns.
+    hidden_states, attentions
+        Ask for these too; then padding is computed, as transformers does.
+    **inputs
+        ``input_ids, attention_mask, position_ids, past_key_values, use_cache``.
+
     Raises
     ------
     TypeError
         If the model returns no logits.
     """
     kind = type(model)
-    own = (XGLMForCausalLM.forward, XGLMForCausalLM.__call__)
-    if isinstance(model, XGLMForCausalLM) and (kind.forward, kind.__call__) == own:
-        last_B1D, past = _last_states(model.model, repetition, **inputs)
-        return HiddenScores(last_B1D, model._head(), model._ops), past
-    outputs = model(**inputs, return_dict=True, **_last_logits_only(model))
-    if getattr(outputs, "logits", None) is None:
-        raise TypeError(
-            f"{kind.__name__} returned no logits, expected a model with an output head"
-            " such as XGLMForCausalLM"
+    wanted = {"output_hidden_states": hidden_states, "output_attentions": attentions}
+    wanted = {name: True for name, value in wanted.items() if value}
+    if isinstance(model, XGLMForCausalLM) and (kind.forward, kind.__call__) == _OWN:
+        if columns is None and not wanted:
+            states_BTD, past = _last_states(model.model, repetition, **inputs)
+            return Answer(HiddenScores(states_BTD, model._head(), model._ops), past)
+        outputs = model.model(**inputs, **wanted, return_dict=True)
+        states_BTD = outputs.last_hidden_state
+        scores: AllScores = HiddenScores(_rows(states_BTD, columns), model._head(), model._ops)
+    else:
+        outputs = model(
+            **inputs, **wanted, return_dict=True, **_last_logits_only(model, columns or 1)
         )
-    return AllScores(outputs.logits), outputs.past_key_values
+        if getattr(outputs, "logits", None) is None:
+            raise TypeError(
+                f"{kind.__name__} returned no logits, expected a model with an output head"
+                " such as XGLMForCausalLM"
+            )
+        scores = AllScores(_rows(outputs.logits, columns))
+    return Answer(
+        scores,
+        outputs.past_key_values,
+        outputs.hidden_states if hidden_states else None,
+        outputs.attentions if attentions else None,
+    )
+
+
+#: How `XGLMForCausalLM` is called.
+_OWN = (XGLMForCausalLM.forward, XGLMForCausalLM.__call__)
+
+
+def _rows(states_BTX: Array, columns: int | None) -> Array:
+    """Make rows of the last columns of a single row."""
+    return states_BTX if columns is None else states_BTX[0, -columns:, None]
 
 
 def _last_states(model: XGLMModel, repetition: Repetition, **inputs: Any) -> tuple[Array, Any]:
@@ -118,7 +203,8 @@ def new_cache(model: Any, tokens: int) -> KVCache | None:
     return KVCache(model.config.num_layers, tokens)
 
 
-def _last_logits_only(model: Any) -> dict[str, int]:
+def _last_logits_only(model: Any, columns: int) -> dict[str, int]:
     """Return the argument that keeps a model from computing logits nobody reads."""
     call = getattr(model, "forward", model)
-    return {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(call).parameters else {}
+    takes = "logits_to_keep" in inspect.signature(call).parameters
+    return {"logits_to_keep": columns} if takes else {}

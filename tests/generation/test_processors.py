@@ -13,7 +13,9 @@ from hypothesis.extra.numpy import arrays
 
 from pyxglm.generation import GenerationConfig
 from pyxglm.generation.choice import checked, draw, generators, greedy
-from pyxglm.generation.processors import narrow, nucleus, softmax, temperature, top_k, top_p
+from pyxglm.generation.processors.narrowing import temperature, top_k, top_p
+from pyxglm.generation.processors.order import Narrowing
+from pyxglm.generation.processors.values import softmax
 
 RECORDED = json.loads(Path(__file__).with_name("warpers.json").read_text())
 
@@ -23,7 +25,7 @@ def test_warp_keeps_what_transformers_keeps(case):
     scores_BV = np.array(case["scores"])
     expected_BV = np.array(case["warped"], dtype=float)  # null becomes NaN
     settings = GenerationConfig(do_sample=True, **case["settings"])
-    warped_BV = nucleus(narrow(scores_BV, settings), settings)
+    warped_BV = Narrowing(settings)(np.zeros((3, 1), int), scores_BV)
     removed_BV = np.isnan(expected_BV)
     assert (np.isneginf(warped_BV) == removed_BV).all()
     assert np.abs(warped_BV - expected_BV)[~removed_BV].max() < 1e-5
