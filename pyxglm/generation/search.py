@@ -21,19 +21,28 @@ from typing import Any, Protocol
 import numpy as np
 
 from pyxglm.dtypes import Array
+from pyxglm.generation.beams.search import beam_search
+from pyxglm.generation.contrastive import contrastive_search
 from pyxglm.generation.one_by_one import one_by_one
 from pyxglm.generation.outputs import GenerateDecoderOnlyOutput
 from pyxglm.generation.plan import Extras, Plan, plan_of
 from pyxglm.generation.settings import GenerationConfig
+from pyxglm.outputs import ModelOutput
 
 #: Strategies that choose one token after another: they yield each step's ids (B,).
 STEPWISE: dict[str, Callable[[Plan], Iterator[Array]]] = {
     "greedy_search": one_by_one,
     "sample": one_by_one,
+    "contrastive_search": contrastive_search,
 }
 
 #: Strategies that know the text only in the end: they return a structured result.
-WHOLE: dict[str, Callable[[Plan], Any]] = {}
+WHOLE: dict[str, Callable[[Plan], ModelOutput]] = {
+    "beam_search": beam_search,
+    "beam_sample": beam_search,
+    "group_beam_search": beam_search,
+    "constrained_beam_search": beam_search,
+}
 
 
 class Streamer(Protocol):
@@ -122,7 +131,12 @@ def generate(
                 f"streamer is given, expected None: {plan.mode} knows the text only in the end"
             )
         result = WHOLE[plan.mode](plan)
-        return result if plan.settings.return_dict_in_generate else result.sequences
+        if not plan.settings.return_dict_in_generate:
+            return result["sequences"]
+        for name, value in collected(plan).items():
+            if value is not None:
+                result[name] = value
+        return result
     if streamer is not None:
         streamer.put(plan.prompts.ids_BT)
     columns = [np.repeat(plan.prompts.ids_BT, plan.copies, axis=0)]

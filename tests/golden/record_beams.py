@@ -90,7 +90,8 @@ def beams() -> Iterator[dict[str, Any]]:
     yield random("decaying_length", 1018, exponential_decay_length_penalty=[3, 1.6], **several)
     yield random("renormalized", 1019, num_beams=3, repetition_penalty=1.3, renormalize_logits=True)
     yield random("many_processors", 1020, min_new_tokens=3, repetition_penalty=1.2,
-                 no_repeat_ngram_size=3, bad_words_ids=words, length_penalty=0.7, **several)  # fmt: skip
+                 no_repeat_ngram_size=3, bad_words_ids=words, length_penalty=0.7,
+                 **several)  # fmt: skip
     yield bundled("processors", num_beams=4, no_repeat_ngram_size=3, repetition_penalty=1.2,
                   min_new_tokens=5, num_return_sequences=2)  # fmt: skip
     yield bundled("eight", num_beams=8, num_return_sequences=4, max_new_tokens=10)
@@ -123,6 +124,7 @@ def constrained() -> Iterator[dict[str, Any]]:
         "sharing_a_beginning": [[25, 12], [25, 20]],
         "a_choice": [[[5, 6], [9]]],
         "a_choice_in_a_tree": [[[5, 6, 7], [5, 9], [20, 12]]],
+        "a_choice_in_a_chain": [[[25, 6, 9, 7], [25, 9, 8], [20, 24, 25], [20, 25]]],
         "choice_and_phrase": [[7, 8], [[5], [6, 9]]],
         "a_repetition": [[20, 20, 12]],
         "in_the_prompt": [[17, 25], [7]],
@@ -189,9 +191,7 @@ def settled(call: dict[str, Any]) -> dict[str, Any]:
     raise AssertionError(f"{call['name']}: no seed gives clear decisions")
 
 
-def answer(
-    call: dict[str, Any], noise: int = 0
-) -> tuple[list[list[int]], list[float] | None]:
+def answer(call: dict[str, Any], noise: int = 0) -> tuple[list[list[int]], list[float] | None]:
     """Return the oracle's new ids and scores of the sequences."""
     if call["seed"] is None:
         model = XGLMForCausalLM.from_pretrained(tiny.PATH, torch_dtype=torch.float32).eval()

@@ -13,7 +13,6 @@ import numpy as np
 
 from pyxglm.dtypes import Array
 
-
 #: Sums whose largest is found first, to tell which of them can be among the best.
 _BLOCK = 64
 
@@ -104,7 +103,7 @@ def drawn(totals_GV: Array, count: int, random: np.random.Generator) -> Candidat
     return _sorted(totals_GV, np.sort(found_C), count)
 
 
-def _bound(totals_X: Array, count: int) -> Array:
+def _bound(totals_X: Array, count: int) -> float:
     """Return a finite number that at least `count` sums reach and few others do.
 
     The largest sums of blocks are sums, too: the count-th largest of them is
@@ -114,11 +113,11 @@ def _bound(totals_X: Array, count: int) -> Array:
     """
     whole = len(totals_X) // _BLOCK * _BLOCK
     largest_X = totals_X[:whole].reshape(-1, _BLOCK).max(axis=1)
-    lowest = np.finfo(totals_X.dtype).min
+    lowest = float(np.finfo(totals_X.dtype).min)
     if len(largest_X) < count:
         return lowest
     place = len(largest_X) - count
-    return max(lowest, np.partition(largest_X, place)[place])
+    return max(lowest, float(np.partition(largest_X, place)[place]))
 
 
 def _impossible(totals_X: Array, count: int) -> Array:

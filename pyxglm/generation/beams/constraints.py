@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -55,19 +55,22 @@ class Constraint(ABC):
         """Return a constraint of the same kind, which has read the same tokens if `stateful`."""
 
 
+_Kind = TypeVar("_Kind", bound="_ByPrefix")
+
+
 class _ByPrefix(Constraint):
-    """A constraint that is met by one of several phrases; what was read begins one of them."""
+    """A constraint that is met by one of several phrases; `tokens_read` begins one of them."""
 
     _phrases: tuple[tuple[int, ...], ...]
 
     def __init__(self) -> None:
         self.seqlen = max(map(len, self._phrases))
-        self._read: tuple[int, ...] = ()
+        self.tokens_read: tuple[int, ...] = ()
 
     def _next(self) -> list[int]:
         """Return the tokens that continue what was read, in the order of the phrases."""
-        n = len(self._read)
-        ids = [p[n] for p in self._phrases if len(p) > n and p[:n] == self._read]
+        n = len(self.tokens_read)
+        ids = [p[n] for p in self._phrases if len(p) > n and p[:n] == self.tokens_read]
         return list(dict.fromkeys(ids))
 
     def does_advance(self, token_id: int) -> bool:
@@ -79,19 +82,19 @@ class _ByPrefix(Constraint):
         if not self.does_advance(token_id):
             self.reset()
             return False, False, True
-        self._read += (int(token_id),)
-        self.completed = self._read in self._phrases
+        self.tokens_read += (int(token_id),)
+        self.completed = self.tokens_read in self._phrases
         return True, self.completed, False
 
     def reset(self) -> None:
         """Forget what was read."""
-        self._read, self.completed = (), False
+        self.tokens_read, self.completed = (), False
 
     def remaining(self) -> int:
         """Return the most tokens that are still needed."""
-        return 0 if self.completed else self.seqlen - len(self._read)
+        return 0 if self.completed else self.seqlen - len(self.tokens_read)
 
-    def copy(self, stateful: bool = False) -> Constraint:
+    def copy(self: _Kind, stateful: bool = False) -> _Kind:
         """Return a constraint of the same kind, which has read the same tokens if `stateful`."""
         made = copy.copy(self)
         if not stateful:
@@ -129,7 +132,7 @@ class PhrasalConstraint(_ByPrefix):
 
     def advance(self) -> int | None:
         """Return the token that comes nearer to the end; None if it is reached."""
-        return None if self.completed else self.token_ids[len(self._read)]
+        return None if self.completed else self.token_ids[len(self.tokens_read)]
 
 
 class DisjunctiveConstraint(_ByPrefix):

@@ -36,10 +36,10 @@ def sequences(texts: Sequence[Hypothesis], pad: int, eos_ids: Sequence[int]) -> 
     return ids_RS
 
 
-def rows(parts: Sequence[Array], width: int, filling: float) -> Array:
+def as_rows(parts: Sequence[Array], width: int, filling: float) -> Array:
     """Put arrays of unequal length into rows of a width, filled up on the right.
 
-    >>> rows([np.array([3, 4]), np.array([5])], 3, -1).tolist()
+    >>> as_rows([np.array([3, 4]), np.array([5])], 3, -1).tolist()
     [[3, 4, -1], [5, -1, -1]]
     """
     filled_RS = np.full((len(parts), width), filling, parts[0].dtype)

@@ -53,9 +53,10 @@ def led(
     """
     known = {_text(ids_GS[beam], id_) for _, beam, id_ in zip(*chosen, strict=True)}
     after = [states[beam].after(int(id_)) for _, beam, id_ in zip(*chosen, strict=True)]
+    banks = [state.get_bank() for state in after]
     forced: list[tuple[int, int]] = []
     for beam, state in enumerate(states):
-        for id_ in [] if state.completed else state.advance():
+        for id_, bank in [] if state.completed else state.proposals():
             if not 0 <= id_ < totals_GV.shape[1]:
                 raise ValueError(
                     f"a constraint advances with {id_}, expected an id from 0 to"
@@ -66,13 +67,14 @@ def led(
                 known.add(text)
                 forced.append((beam, id_))
                 after.append(state.after(id_))
+                banks.append(bank)
     if not forced:
         return chosen, after
     beams_F, ids_F = np.array(forced).T
     columns = ((chosen.totals_G, totals_GV[beams_F, ids_F]), (chosen.beams_G, beams_F),
                (chosen.ids_G, ids_F))  # fmt: skip
     everything = Next(*(np.concatenate(pair) for pair in columns))
-    kept = by_turns(everything.totals_G, [state.get_bank() for state in after])[: len(ids_GS)]
+    kept = by_turns(everything.totals_G, banks)[: len(ids_GS)]
     return Next(*(column[kept] for column in everything)), [after[index] for index in kept]
 
 

@@ -113,9 +113,7 @@ class Group:
             return drawn(totals_GV, count, self._random)
         return best(totals_GV, count)
 
-    def _of(
-        self, found: Candidates, totals_GV: Array, log_probs_GV: Array, lines: Lines
-    ) -> Next:
+    def _of(self, found: Candidates, totals_GV: Array, log_probs_GV: Array, lines: Lines) -> Next:
         length = lines.origins_GN.shape[1] + 1
         ending, going = split(found, self._size, self._eos_ids)
         for index in ending:
@@ -134,13 +132,15 @@ class Group:
 
     def cut(self, which_G: Array, totals_G: Array, lines: Lines) -> None:
         """Keep beams as they are, and go on without them: a rule of the caller's ends them."""
+        if self.done:
+            return
         for beam in np.flatnonzero(which_G & (totals_G > -np.inf)):
             self._keep(int(beam), totals_G, lines)
             totals_G[beam] = -np.inf
-        self.done = self.done or not (totals_G > -np.inf).any()
+        self.done = not (totals_G > -np.inf).any()
 
     def finish(self, totals_G: Array, lines: Lines) -> None:
-        """Keep what has not ended, unless the search was over before.
+        """Keep what has not ended, unless the search was over before: it is now.
 
         Beams that miss constraints are kept only if too few others meet them.
         """
@@ -154,6 +154,7 @@ class Group:
         if meets_G.sum() < self._least:
             for beam in np.flatnonzero(~meets_G):
                 self._keep(int(beam), totals_G, lines)
+        self.done = True
 
     def _keep(self, beam: int, totals_G: Array, lines: Lines) -> None:
         ids_GS, origins_GN, log_probs_GN = lines

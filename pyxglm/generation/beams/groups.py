@@ -32,7 +32,7 @@ def away_from(chosen_PE: Array, scores_RV: Array, penalty: float) -> Array:
     >>> away_from(np.array([[2, 2, 0]]), np.zeros((1, 4)), 0.5).tolist()
     [[-0.5, 0.0, -1.0, 0.0]]
     """
-    away_RV = scores_RV.copy()
+    away_RV: Array = scores_RV.copy()
     for chosen_E, away_GV in zip(chosen_PE, np.split(away_RV, len(chosen_PE)), strict=True):
         ids_U, times_U = np.unique(chosen_E, return_counts=True)
         away_GV[:, ids_U] -= (penalty * times_U).astype(away_RV.dtype)

@@ -164,4 +164,5 @@ def best(texts: Iterable[Hypothesis], count: int) -> list[Hypothesis]:
     >>> [text.score for text in best(texts, 2)]
     [-1.0, -2.0]
     """
-    return sorted(reversed(list(texts)), key=lambda text: -text.score)[:count]
+    # Ascending, then backwards: so equals come in the opposite order.
+    return sorted(texts, key=lambda text: text.score)[::-1][:count]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Sequence
 
-from pyxglm.generation.beams.constraints import Constraint
+from pyxglm.generation.beams.constraints import Constraint, DisjunctiveConstraint
 
 
 class ConstraintListState:
@@ -118,6 +118,35 @@ class ConstraintListState:
         if self.inprogress_constraint is not None:
             made.inprogress_constraint = self.inprogress_constraint.copy(stateful=True)
         return made
+
+    def proposals(self) -> list[tuple[int, int]]:
+        """Return the tokens that come nearer, and the bank after each.
+
+        When a choice between phrases has been begun and several tokens
+        continue it, transformers ranks the text after each with copies of the
+        choice that share the memory of what they have read. So each token is
+        read behind those before it, and all but the first usually count as
+        breaking the choice. The same ids need the same ranks.
+        """
+        tokens = self.advance()
+        choice = self.inprogress_constraint
+        if not isinstance(choice, DisjunctiveConstraint):
+            return [(token_id, self.after(token_id).get_bank()) for token_id in tokens]
+        states, shared = [], choice.tokens_read
+        for token_id in tokens:
+            copied = choice.copy(stateful=True)
+            copied.tokens_read = shared
+            state = self.copy()
+            state.inprogress_constraint = copied
+            _, came_nearer = state.add(token_id)
+            shared += (token_id,) if came_nearer else ()
+            states.append((state, copied))
+        banks = []
+        for state, copied in states:
+            if state.inprogress_constraint is copied:
+                copied.tokens_read = shared
+            banks.append(state.get_bank())
+        return list(zip(tokens, banks, strict=True))
 
     def after(self, token_id: int) -> ConstraintListState:
         """Return the state of the text with another token."""

@@ -13,19 +13,20 @@ P prompts. A prompt with nothing left to find is not computed any more.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 
 from pyxglm.dtypes import Array
 from pyxglm.generation.beams.constraints import constraints_of
-from pyxglm.generation.beams.ending import rows, sequences
+from pyxglm.generation.beams.ending import as_rows, sequences
 from pyxglm.generation.beams.forcing import Next
 from pyxglm.generation.beams.group import Group, Lines
 from pyxglm.generation.beams.groups import away_from
 from pyxglm.generation.beams.hypotheses import Rules, best
 from pyxglm.generation.beams.progress import ConstraintListState
-from pyxglm.generation.outputs import GenerateBeamDecoderOnlyOutput, collected
+from pyxglm.generation.one_by_one import keep_scores, last_steps
+from pyxglm.generation.outputs import GenerateBeamDecoderOnlyOutput
 from pyxglm.generation.plan import Plan
 
 #: What all but one of a prompt's equal beams begin with, so that they are not chosen.
@@ -41,6 +42,7 @@ def beam_search(plan: Plan) -> GenerateBeamDecoderOnlyOutput:
         ``num_return_sequences`` texts for each prompt, its best first.
         ``beam_indices`` are as wide as ``sequences``, as transformers has
         them, and always name rows of the batch of all beams, in groups too.
+        What the plan's stepper and `Kept` hold is not put in.
 
     Raises
     ------
@@ -63,7 +65,7 @@ class _Search:
         self._beams, self._size = s.num_beams, s.num_beams // s.num_beam_groups
         self._groups_BG = [_groups(plan, prompt) for prompt in range(B)]
         self._present_P = np.arange(B)
-        self._length = 0
+        self._length, self._last_B = 0, last_steps(plan)[:: self._beams]
         self._totals_PW = np.zeros((B, self._beams), np.float32)
         if not s.do_sample:
             self._totals_PW[:, np.arange(self._beams) % self._size > 0] = _UNLIKELY
@@ -72,49 +74,51 @@ class _Search:
 
     @property
     def over(self) -> bool:
-        """Whether the texts are long enough, or there is nothing left to find."""
-        return self._length == self._plan.steps or not any(
-            self._goes_on(prompt) for prompt in self._present_P
-        )
+        """Whether there is nothing left to find."""
+        return not any(self._goes_on(prompt) for prompt in self._present_P.tolist())
 
     def _goes_on(self, prompt: int) -> bool:
         return not all(group.done for group in self._groups_BG[prompt])
 
     def step(self) -> None:
         """Continue all beams by a token."""
-        plan, ids_RS = self._plan, self._stepper.ids_BS
+        plan, ids_RS = self._plan, self._stepper.ids
         scores = self._stepper.scores()
-        if self._settings.output_logits:
+        if self._settings.return_dict_in_generate and self._settings.output_logits:
             plan.kept.logits.append(scores.all())
         log_probs_RV = scores.all_log_probs()
         P, V = len(self._present_P), log_probs_RV.shape[1]
         self._totals_PW = self._totals_PW.astype(log_probs_RV.dtype, copy=False)
         next_ = Next(self._totals_PW.copy(), *np.zeros((2, P, self._beams), np.int64))
-        processed_RV = log_probs_RV
-        if self._settings.num_beam_groups > 1:
-            processed_RV = np.empty_like(log_probs_RV)
-        for group in range(self._settings.num_beam_groups):
-            columns = slice(group * self._size, (group + 1) * self._size)
-            rows_PG = np.arange(P * self._beams).reshape(P, -1)[:, columns]
+        several = self._settings.num_beam_groups > 1
+        kept_RV = np.empty_like(log_probs_RV) if several else None
+        for number in range(self._settings.num_beam_groups):
+            columns = self._columns(number)
+            rows_R = np.arange(P * self._beams).reshape(P, -1)[:, columns].ravel()
             before_PE = next_.ids_G[:, : columns.start]
-            some_RV = self._processed(ids_RS, log_probs_RV, rows_PG.ravel(), before_PE)
-            if self._settings.num_beam_groups > 1:
-                processed_RV[rows_PG.ravel()] = some_RV
-            else:
-                processed_RV = some_RV
-            totals_PGV = some_RV.reshape(P, -1, V) + self._totals_PW[:, columns, None]
-            for place, prompt in enumerate(self._present_P):
-                rows_G = rows_PG[place]
-                lines = self._lines(ids_RS, rows_G)
-                chosen = self._groups_BG[prompt][group].choose(
-                    totals_PGV[place], log_probs_RV[rows_G], lines
+            scores_RV = self._processed(ids_RS, log_probs_RV, rows_R, before_PE)
+            if kept_RV is not None:
+                kept_RV[rows_R] = scores_RV
+            totals_PGV = scores_RV.reshape(P, -1, V) + self._totals_PW[:, columns, None]
+            for place, group, rows in self._present(number):
+                found = group.choose(
+                    totals_PGV[place], log_probs_RV[rows], self._lines(ids_RS, rows)
                 )
-                next_.totals_G[place, columns] = chosen.totals_G
-                next_.beams_G[place, columns] = rows_G[chosen.beams_G]
-                next_.ids_G[place, columns] = chosen.ids_G
-        if self._settings.output_scores:
-            plan.kept.scores.append(processed_RV)
+                next_.totals_G[place, columns] = found.totals_G
+                next_.beams_G[place, columns] = rows.start + found.beams_G
+                next_.ids_G[place, columns] = found.ids_G
+        keep_scores(plan, scores_RV if kept_RV is None else kept_RV)
         self._go_on(next_, log_probs_RV)
+
+    def _columns(self, number: int) -> slice:
+        """Return which of a prompt's beams are those of a group."""
+        return slice(number * self._size, (number + 1) * self._size)
+
+    def _present(self, number: int) -> Iterator[tuple[int, Group, slice]]:
+        """Yield the groups of a number: the place of the prompt, the group, its rows."""
+        for place, prompt in enumerate(self._present_P.tolist()):
+            start = place * self._beams + number * self._size
+            yield place, self._groups_BG[prompt][number], slice(start, start + self._size)
 
     def _processed(
         self, ids_RS: Array, log_probs_RV: Array, rows_R: Array, before_PE: Array
@@ -130,8 +134,8 @@ class _Search:
             )  # fmt: skip
         return plan.narrowing(ids_RS, scores_RV) if s.do_sample else scores_RV
 
-    def _lines(self, ids_RS: Array, rows_G: Array) -> Lines:
-        return Lines(ids_RS[rows_G], self._origins_RN[rows_G], self._log_probs_RN[rows_G])
+    def _lines(self, ids_RS: Array, rows: slice) -> Lines:
+        return Lines(ids_RS[rows], self._origins_RN[rows], self._log_probs_RN[rows])
 
     def _go_on(self, next_: Next, log_probs_RV: Array) -> None:
         """Make the chosen beams the present ones, and drop prompts that are done."""
@@ -144,13 +148,10 @@ class _Search:
             [self._log_probs_RN[sources_R], log_probs_RV[sources_R, ids_R]]
         )
         self._totals_PW, self._length = next_.totals_G, self._length + 1
-        ids_RS = np.column_stack([stepper.ids_BS[sources_R], ids_R])
+        ids_RS = np.column_stack([stepper.ids[sources_R], ids_R])
         self._stop(ids_RS)
-        if self.over:
-            self._finish(ids_RS)
-            return
-        keeps_P = np.array([self._goes_on(prompt) for prompt in self._present_P])
-        if not keeps_P.all() and not plan.needs_all_rows:
+        keeps_P = np.array([self._goes_on(prompt) for prompt in self._present_P.tolist()])
+        if not keeps_P.all() and keeps_P.any() and not plan.needs_all_rows:
             kept_R = np.repeat(keeps_P, W)
             sources_R, ids_R = sources_R[kept_R], ids_R[kept_R]
             self._origins_RN = self._origins_RN[kept_R]
@@ -161,28 +162,17 @@ class _Search:
         stepper.append(ids_R)
 
     def _stop(self, ids_RS: Array) -> None:
-        """Keep the beams that have ended for another reason than an end token."""
+        """Keep the beams that are long enough, or that a rule of the caller's ends."""
         kept = self._plan.kept.scores
         stopped_R = self._plan.stopping.besides_eos(ids_RS, tuple(kept) if kept else None)
-        if stopped_R.any():
-            for group, totals_G, rows_G in self._present(ids_RS):
-                if not group.done:
-                    group.cut(stopped_R[rows_G], totals_G, self._lines(ids_RS, rows_G))
-
-    def _finish(self, ids_RS: Array) -> None:
-        """Keep the beams that have not ended when the search has."""
-        for group, totals_G, rows_G in self._present(ids_RS):
-            group.finish(totals_G, self._lines(ids_RS, rows_G))
-
-    def _present(self, ids_RS: Array) -> list[tuple[Group, Array, Array]]:
-        """Return the groups that are computed, with their sums (views) and rows."""
-        found = []
-        for place, prompt in enumerate(self._present_P):
-            for number, group in enumerate(self._groups_BG[prompt]):
-                columns = slice(number * self._size, (number + 1) * self._size)
-                rows_G = np.arange(place * self._beams, (place + 1) * self._beams)[columns]
-                found.append((group, self._totals_PW[place, columns], rows_G))
-        return found
+        for number in range(self._settings.num_beam_groups):
+            for place, group, rows in self._present(number):
+                totals_G = self._totals_PW[place, self._columns(number)]
+                lines = self._lines(ids_RS, rows)
+                if stopped_R[rows].any():
+                    group.cut(stopped_R[rows], totals_G, lines)
+                if self._length == self._last_B[self._present_P[place]]:
+                    group.finish(totals_G, lines)
 
     def result(self) -> GenerateBeamDecoderOnlyOutput:
         """Return the best texts of each prompt."""
@@ -196,15 +186,15 @@ class _Search:
         ]
         ids_RS = sequences(texts, plan.pad, s.eos_ids)
         width = ids_RS.shape[1]
-        parts: dict[str, Any] = collected(plan)
+        log_probs_RN = None
         if s.output_log_probs:
             new = width - plan.prompts.ids_BT.shape[1]
-            parts["log_probs"] = rows([text.log_probs_T for text in texts], new, 0)
+            log_probs_RN = as_rows([text.log_probs_T for text in texts], new, 0)
         return GenerateBeamDecoderOnlyOutput(
             sequences=ids_RS,
             sequences_scores=np.array([text.score for text in texts]),
-            beam_indices=rows([text.origins_T for text in texts], width, -1),
-            **parts,
+            beam_indices=as_rows([text.origins_T for text in texts], width, -1),
+            log_probs=log_probs_RN,
         )
 
 
@@ -212,7 +202,8 @@ def _groups(plan: Plan, prompt: int) -> list[Group]:
     """Return the groups of a prompt's beams."""
     s = plan.settings
     size = s.num_beams // s.num_beam_groups
-    rules = Rules(s.length_penalty, s.early_stopping, plan.steps)
+    longest = int(last_steps(plan)[prompt * s.num_beams])
+    rules = Rules(s.length_penalty, s.early_stopping, longest)
     constraints = constraints_of(s.constraints, s.force_words_ids)
     states = None
     if constraints:
