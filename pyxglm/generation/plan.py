@@ -15,7 +15,7 @@ from pyxglm.generation.outputs import Kept
 from pyxglm.generation.processors.guidance import Guidance
 from pyxglm.generation.processors.order import Narrowing, Processor, Processors
 from pyxglm.generation.prompts import Prompts, padding_id, prepare
-from pyxglm.generation.setting_checks import check_speculation
+from pyxglm.generation.setting_checks import check_speculation, check_vocabulary
 from pyxglm.generation.settings import GenerationConfig
 from pyxglm.generation.stepper import Stepper
 from pyxglm.generation.stopping import Criterion, Stopping
@@ -153,12 +153,16 @@ def plan_of(
     configured = configured if configured is not None else default_settings(model)
     settings = configured.updated(**changes)
     vocab_size = getattr(getattr(model, "config", None), "vocab_size", None)
+    if vocab_size is not None:
+        check_vocabulary(settings.to_dict(), vocab_size)
     prompts = prepare(input_ids, attention_mask, settings, vocab_size)
     B, T = prompts.ids_BT.shape
     steps = _steps(settings, T, changes)
-    if extras.assistant_model is not None:
-        check_speculation(settings, "assistant_model")
     mode = mode_of(settings, extras.assistant_model)
+    if extras.assistant_model is not None:
+        _check_assistant(settings, extras.assistant_model, vocab_size)
+    if mode == "assisted_generation" and B > 1:
+        raise ValueError(f"there are {B} prompts, expected 1: proposed tokens are for one text")
     copies = settings.num_beams if settings.num_beams > 1 else settings.num_return_sequences
     _warn_of_idle(settings, changes)
     padding_B = np.zeros(B, np.int64)
@@ -214,6 +218,19 @@ def _steps(settings: GenerationConfig, T: int, changes: dict[str, Any]) -> int:
             " added"
         )
     return int(steps)
+
+
+def _check_assistant(settings: GenerationConfig, assistant: Any, V: int | None) -> None:
+    """Refuse an assistant that cannot propose tokens for the model."""
+    check_speculation(settings, "assistant_model")
+    if settings.prompt_lookup_num_tokens is not None:
+        raise ValueError(
+            f"prompt_lookup_num_tokens is {settings.prompt_lookup_num_tokens}, expected None:"
+            " assistant_model proposes tokens"
+        )
+    own = getattr(getattr(assistant, "config", None), "vocab_size", None)
+    if own != V:
+        raise ValueError(f"assistant_model has a vocabulary of {own}, expected the model's, {V}")
 
 
 def _guidance(

@@ -8,6 +8,7 @@ best without (`ops.head`), and with the same bits.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,6 +29,7 @@ class AllScores:
 
     def __init__(self, logits_BTV: Array) -> None:
         self._scores_BV = logits_BTV[:, -1]
+        self._told: dict[Any, Any] = {}
 
     def __len__(self) -> int:
         return len(self._scores_BV)
@@ -59,6 +61,12 @@ class AllScores:
         """Return the scores of some rows, in that order; they stay what they are."""
         return AllScores(self._scores_BV[rows_R][:, None])
 
+    def told(self, what: Any, compute: Callable[[], Any]) -> Any:
+        """Return what was computed under a name before; else compute it, and remember it."""
+        if what not in self._told:
+            self._told[what] = compute()
+        return self._told[what]
+
     def repeated(self, copies: int) -> AllScores:
         """Return the scores of each row so many times, one behind the other."""
         return self.some(np.repeat(np.arange(len(self)), copies))
@@ -70,6 +78,7 @@ class HiddenScores(AllScores):
     def __init__(self, hidden_BTD: Array, head_VD: Array, ops: Any) -> None:
         self._hidden_BD = np.ascontiguousarray(hidden_BTD[:, -1])
         self._head_VD, self._ops = head_VD, ops
+        self._told = {}
 
     def __len__(self) -> int:
         return len(self._hidden_BD)
@@ -109,6 +118,31 @@ class HiddenScores(AllScores):
     def some(self, rows_R: Array) -> AllScores:
         """Return the scores of some rows, in that order; they stay what they are."""
         return HiddenScores(self._hidden_BD[rows_R][:, None], self._head_VD, self._ops)
+
+
+class OneRow(AllScores):
+    """One row of some scores; what is computed of them is computed once, for all rows."""
+
+    def __init__(self, scores: AllScores, row: int) -> None:
+        self._scores, self._row = scores, slice(row, row + 1)
+
+    def __len__(self) -> int:
+        return 1
+
+    def all(self) -> Array:
+        """Return the scores (1, V) of all tokens."""
+        every_BV: Array = self._scores.told("all", self._scores.all)
+        return every_BV[self._row]
+
+    def best(self, k: int) -> tuple[Array, Array] | None:
+        """Return the k best scores and their ids (1, k), best first; None as of all rows."""
+        found = self._scores.told(k, lambda: self._scores.best(k))
+        return None if found is None else (found[0][self._row], found[1][self._row])
+
+    def log_probs(self, ids_B: Array) -> Array:
+        """Return the log-probability of one token, in nats."""
+        found_B = self._scores.log_probs(np.repeat(ids_B, len(self._scores)))
+        return found_B[self._row]
 
 
 class Answer(NamedTuple):

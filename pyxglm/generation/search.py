@@ -29,11 +29,19 @@ from pyxglm.generation.plan import Extras, Plan, plan_of
 from pyxglm.generation.settings import GenerationConfig
 from pyxglm.outputs import ModelOutput
 
+
+def _assisted(plan: Plan) -> Iterator[Array]:
+    from pyxglm.generation.assisted import assisted
+
+    return assisted(plan)
+
+
 #: Strategies that choose one token after another: they yield each step's ids (B,).
 STEPWISE: dict[str, Callable[[Plan], Iterator[Array]]] = {
     "greedy_search": one_by_one,
     "sample": one_by_one,
     "contrastive_search": contrastive_search,
+    "assisted_generation": _assisted,
 }
 
 #: Strategies that know the text only in the end: they return a structured result.

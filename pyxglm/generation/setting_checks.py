@@ -158,6 +158,27 @@ def id_lists(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield f"{name}[{number}]", form
 
 
+def check_vocabulary(values: Mapping[str, Any], V: int) -> None:
+    """Refuse ids that a model with a vocabulary of V tokens does not have.
+
+    Raises
+    ------
+    ValueError
+        Naming the first one.
+    """
+    single = ("forced_bos_token_id", "pad_token_id", "bos_token_id")
+    lists: list[tuple[str, Any]] = [(name, [values[name]]) for name in single]
+    for name in ("forced_eos_token_id", "suppress_tokens", "begin_suppress_tokens"):
+        value = values[name]
+        lists.append((name, value if isinstance(value, (list, tuple)) else [value]))
+    lists.extend(id_lists(values))
+    lists.append(("forced_decoder_ids", [id_ for _, id_ in values["forced_decoder_ids"] or ()]))
+    for name, ids in lists:
+        for id_ in ids:
+            if id_ is not None and id_ >= V:
+                raise ValueError(f"{name} has the id {id_}, expected one from 0 to {V - 1}")
+
+
 def check_relations(settings: Any) -> None:
     """Refuse settings that contradict each other.
 

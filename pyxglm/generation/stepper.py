@@ -118,7 +118,7 @@ class Stepper:
 
         So many must not have gone through the model yet.
         """
-        return self._ask(columns)
+        return self._ask(None if columns == 1 else columns)
 
     def collect(self, *, hidden_states: bool) -> None:
         """Collect hidden states from now on, or do so no more, and forget those there are."""
@@ -207,11 +207,23 @@ class Stepper:
         """Whether rows can be put in another order: the cache is one that can."""
         return not self._done or isinstance(self.cache, KVCache)
 
+    @property
+    def done(self) -> int:
+        """The number of columns that the model has seen and remembers."""
+        return self._done
+
     def crop(self, length: int) -> None:
         """Keep the first `length` columns only, the prompts among them."""
         self._length = length
+        self._forget_from(length)
+
+    def forget_last(self) -> None:
+        """Let the model see the last column again."""
+        self._forget_from(self._length - 1)
+
+    def _forget_from(self, length: int) -> None:
         if self._done > length:
-            self.cache.crop(length)
+            self.cache = _cropped(self.cache, length)
             self._done = length
 
 
@@ -231,3 +243,15 @@ def _reordered(model: Any, cache: Any, rows_B: Array) -> Any:
             " reordered"
         )
     return reorder(cache, rows_B)
+
+
+def _cropped(cache: Any, length: int) -> Any:
+    if isinstance(cache, KVCache):
+        cache.crop(length)
+        return cache
+    if not isinstance(cache, tuple):
+        raise TypeError(
+            f"the model's cache is a {type(cache).__name__}, expected a KVCache or a tuple of"
+            " tuples: tokens are to be taken back"
+        )
+    return tuple(tuple(array[:, :, :length] for array in layer) for layer in cache)
