@@ -113,6 +113,11 @@ def test_turns_go_round_the_banks(candidates):
     assert order == expected
 
 
+def test_sums_far_apart_mix_banks():
+    """By 100 · bank + sum: -151 in bank 1 stands behind -50 in bank 0, and begins a new turn."""
+    assert by_turns(np.array([-1.0, -151.0, -50.0, -2.0]), [1, 1, 0, 1]).tolist() == [0, 2, 1, 3]
+
+
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [

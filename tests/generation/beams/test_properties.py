@@ -74,9 +74,10 @@ def test_a_batch_is_its_prompts(prompts, options, more):
 
 
 @settings(deadline=None, max_examples=20)
-@given(PROMPTS, OPTIONS)
-def test_one_beam_is_greedy(prompts, options):
-    options = {**options, "num_beams": 1, "max_new_tokens": 8}
+@given(PROMPTS, OPTIONS, st.booleans())
+def test_one_beam_is_greedy(prompts, options, early):
+    """Unless it goes on behind an end, in search of a better text: ``"never"``."""
+    options = {**options, "early_stopping": early, "num_beams": 1, "max_new_tokens": 8}
     expected = generate(
         model(), prompts, attention_mask=ones(prompts), eos_token_id=options["eos_token_id"],
         max_new_tokens=8,

@@ -95,14 +95,28 @@ BATCH = [[3, 5, 6], [4], [7, 8]]
 def test_dropping_prompts_that_are_done_changes_nothing():
     """Rows are only dropped while nobody looks at all of them."""
     watched, free = BeamModel(eos_bonus=1.5), BeamModel(eos_bonus=1.5)
-    options = {**FREE, "max_new_tokens": 12, "early_stopping": True}
-    kept = generate(watched, BATCH, stopping_criteria=[lambda ids, scores: False], **options)
-    found = generate(free, BATCH, **options)
+    prompts = [[id_] for id_ in range(3, 12)]
+    options = {**FREE, "max_new_tokens": 12, "early_stopping": True, "num_return_sequences": 4}
+    kept = generate(watched, prompts, stopping_criteria=[lambda ids, scores: False], **options)
+    found = generate(free, prompts, **options)
     assert kept.sequences.tolist() == found.sequences.tolist()
     assert kept.beam_indices.tolist() == found.beam_indices.tolist()
+    lengths = (found.beam_indices >= 0).sum(axis=1)
+    assert (np.diff(lengths) > 0).any(), "an earlier prompt should be done before a later one"
     rows = [len(call.ids) for call in free.calls[1:]]
-    assert rows[-1] < rows[0] == 12
-    assert {len(call.ids) for call in watched.calls[1:]} == {12}
+    assert rows[-1] < rows[0] == 36
+    assert {len(call.ids) for call in watched.calls[1:]} == {36}
+
+
+def test_processors_know_which_prompts_are_left():
+    def allowed(prompt, ids_S):
+        return [EOS, 3, 4] if prompt % 2 == 0 else [5, 6, 7, 8]
+
+    options = {**FREE, "max_new_tokens": 8, "early_stopping": True, "num_beams": 2}
+    model = BeamModel(eos_bonus=3.0)
+    found = generate(model, [[9], [10], [11]], prefix_allowed_tokens_fn=allowed, **options)
+    assert len(model.calls[-1].ids) == 2, "prompts with an end should be done by now"
+    assert set(found.sequences[1, 1:].tolist()) <= {5, 6, 7, 8}
 
 
 def test_without_the_cache_the_same():
