@@ -49,6 +49,7 @@ class KVCache(Sequence[LayerPast]):
         self._cross: list[tuple[Array, Array] | None] = [None] * num_layers
         self._new_cross: dict[int, tuple[Array, Array]] = {}  # until commit
         self._alike_BB: Array | None = None
+        self._held: tuple[Array, Array, int] | None = None
 
     @classmethod
     def from_past(cls, past: Sequence[LayerPast], room: int) -> KVCache:
@@ -70,7 +71,7 @@ class KVCache(Sequence[LayerPast]):
         self._new_cross.clear()
         if self.length == 0:  # the next pass may have another batch size
             self._layers = [None] * len(self)
-            self._alike_BB = None
+            self._alike_BB = self._held = None
 
     def append(
         self, layer: int, k_BHTK: Array, v_BHTK: Array, ops: Any = reference
@@ -148,6 +149,8 @@ class KVCache(Sequence[LayerPast]):
                         rows_B[moved], :, start : self.length
                     ]
         self._cross = [entry and (entry[0][rows_B], entry[1][rows_B]) for entry in self._cross]
+        if self._held is not None:
+            self._held = (self._held[0][rows_B], self._held[1][rows_B], self._held[2])
         self._alike_BB = alike_BB[np.ix_(rows_B, rows_B)]
         self._alike_BB[rows_B[:, None] == rows_B] = self.length
 
@@ -178,8 +181,45 @@ class KVCache(Sequence[LayerPast]):
         if not 0 <= length <= self.length:
             raise ValueError(f"length is {length}, expected 0 to {self.length}, as many as there")
         self.length = length
+        if self._held is not None:
+            self._held = (*self._held[:2], min(self._held[2], length))
         if self._alike_BB is not None:
             np.minimum(self._alike_BB, length, out=self._alike_BB)
+
+    def hold(self, ids_BS: Array, mask_BS: Array) -> None:
+        """Know which tokens the keys and values are of: the first `length` of these."""
+        self._held = (ids_BS, mask_BS, self.length)
+
+    @property
+    def tokens(self) -> tuple[Array, Array] | None:
+        """The tokens that are remembered, ids and mask (B, S); None if nobody said."""
+        if self._held is None or self._held[2] < self.length:
+            return None
+        return self._held[0][:, : self.length], self._held[1][:, : self.length]
+
+    def gathered(self, rows_B: Any) -> KVCache:
+        """Return a cache of its own whose row b is row ``rows_B[b]`` of this one."""
+        rows_B = np.asarray(rows_B, np.intp)
+        cache = KVCache(len(self))
+        cache.length, cache._capacity = self.length, self._capacity
+        cache._layers = [entry and self._gathered(entry, rows_B) for entry in self._layers]
+        cache._cross = [entry and (entry[0][rows_B], entry[1][rows_B]) for entry in self._cross]
+        if self._held is not None:
+            cache._held = (self._held[0][rows_B], self._held[1][rows_B], self._held[2])
+        return cache
+
+    def save(self, path: Any) -> None:
+        """Write what is remembered to a safetensors file; see `pyxglm.cache_file`."""
+        from pyxglm.cache_file import save
+
+        save(self, path)
+
+    @classmethod
+    def load(cls, path: Any, room: int = 0) -> KVCache:
+        """Read what `save` has written, with room for more; see `pyxglm.cache_file`."""
+        from pyxglm.cache_file import load
+
+        return load(path, room)
 
     def get_seq_length(self) -> int:
         """Return the number of tokens stored, P."""

@@ -84,15 +84,16 @@ def run(words: list[str], output: Output) -> None:
     # Bad settings are told before a model is looked for, opened or downloaded.
     from pyxglm.generation import GenerationConfig, stream, text_pieces
     from pyxglm.generation.choice import generators
+    from pyxglm.generation.texts import encode
 
     GenerationConfig().updated(**settings)
-    generators(seed, 1)
+    generators(seed, range(1))
 
     from pyxglm import XGLMForCausalLM, XGLMTokenizer
 
     model = XGLMForCausalLM.from_pretrained(name, **place)
     tokenizer = XGLMTokenizer.from_pretrained(name, **place)
-    prompt_ids = encoded(tokenizer, prompt, arguments.line_breaks)
+    prompt_ids = encode(tokenizer, prompt, arguments.line_breaks)
     ids: list[int] = []
     steps = (remembered(step, ids) for step in stream(model, prompt_ids, seed=seed, **settings))
     pieces = text_pieces(
@@ -143,14 +144,6 @@ def wanted_settings(arguments: argparse.Namespace) -> dict[str, Any]:
     return {"max_new_tokens": arguments.max_new_tokens, **settings}
 
 
-def encoded(tokenizer: Any, prompt: str, line_breaks: str) -> list[int]:
-    """Return the ids of a prompt, `</s>` first, as XGLM expects."""
-    if line_breaks == "space":
-        return list(tokenizer.encode(prompt))
-    lines = [tokenizer.encode(line) for line in prompt.rstrip("\n").split("\n")]
-    return [id_ for line in lines for id_ in line]  # each line begins with </s>
-
-
 def remembered(step: Any, ids: list[int]) -> int:
     """Return the id of a step, and add it to `ids`."""
     ids.append(int(step[0]))
@@ -159,6 +152,6 @@ def remembered(step: Any, ids: list[int]) -> int:
 
 def ended(model: Any, ids: list[int]) -> bool:
     """Tell whether the model ended the text itself."""
-    from pyxglm.generation.plan import default_settings
+    from pyxglm.generation.planning import default_settings
 
     return ids[-1] in default_settings(model).eos_ids

@@ -15,6 +15,8 @@ long they went on, and row 0 of a batch draws what a single prompt would.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from pyxglm.dtypes import Array
@@ -22,8 +24,8 @@ from pyxglm.generation.processors.order import Narrowing
 from pyxglm.generation.processors.values import softmax
 
 
-def generators(seed: int, rows: int) -> list[np.random.Generator]:
-    """Return one random generator (PCG64) for each row.
+def generators(seed: int, rows: Iterable[int]) -> list[np.random.Generator]:
+    """Return one random generator (PCG64) for each row, given the rows' numbers.
 
     Row r's is seeded by ``SeedSequence(seed, spawn_key=(r,))``: independent
     streams, the same on every machine and every run.
@@ -33,8 +35,10 @@ def generators(seed: int, rows: int) -> list[np.random.Generator]:
     if seed < 0:
         raise ValueError(f"seed is {seed}, expected 0 or more")
     return [
-        np.random.Generator(np.random.PCG64(np.random.SeedSequence(int(seed), spawn_key=(row,))))
-        for row in range(rows)
+        np.random.Generator(
+            np.random.PCG64(np.random.SeedSequence(int(seed), spawn_key=(int(row),)))
+        )
+        for row in rows
     ]
 
 

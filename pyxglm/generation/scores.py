@@ -165,6 +165,7 @@ def ask(
     columns: int | None = None,
     hidden_states: bool = False,
     attentions: bool = False,
+    prefix: KVCache | None = None,
     **inputs: Any,
 ) -> Answer:
     """Call a model; return the scores of the next token, and its past.
@@ -183,6 +184,9 @@ def ask(
         row, and the scores are those after each of so many last columns.
     hidden_states, attentions
         Ask for these too; then padding is computed, as transformers does.
+    prefix
+        What the model remembers of the tokens with which every row begins. Its
+        own models use it, at the first call.
     **inputs
         ``input_ids, attention_mask, position_ids, past_key_values, use_cache``.
 
@@ -196,7 +200,7 @@ def ask(
     wanted = {name: True for name, value in wanted.items() if value}
     if isinstance(model, XGLMForCausalLM) and (kind.forward, kind.__call__) == _OWN:
         if columns is None and not wanted:
-            states_BTD, past = _last_states(model.model, repetition, **inputs)
+            states_BTD, past = _last_states(model.model, repetition, prefix, **inputs)
             return Answer(HiddenScores(states_BTD, model._head(), model._ops), past)
         outputs = model.model(**inputs, **wanted, return_dict=True)
         states_BTD = outputs.last_hidden_state
@@ -228,7 +232,9 @@ def _rows(states_BTX: Array, columns: int | None) -> Array:
     return states_BTX if columns is None else states_BTX[0, -columns:, None]
 
 
-def _last_states(model: XGLMModel, repetition: Repetition, **inputs: Any) -> tuple[Array, Any]:
+def _last_states(
+    model: XGLMModel, repetition: Repetition, prefix: KVCache | None, **inputs: Any
+) -> tuple[Array, Any]:
     """Return the hidden states (B, 1, D) of the last column, and the past.
 
     A batch with padding among its new tokens is packed, so that none is computed.
@@ -237,7 +243,8 @@ def _last_states(model: XGLMModel, repetition: Repetition, **inputs: Any) -> tup
     if ids_BT.shape[1] == 1 < mask_BS.shape[1]:
         return repetition.step(model, **inputs)
     real_BT = mask_BS == 1
-    if real_BT.shape != ids_BT.shape or real_BT.all() or not real_BT[:, -1].all():
+    plain = real_BT.shape != ids_BT.shape or not real_BT[:, -1].all()
+    if plain or (real_BT.all() and prefix is None):
         outputs = model(**inputs, return_dict=True)
         return outputs.last_hidden_state[:, -1:], outputs.past_key_values
     B, T = ids_BT.shape
@@ -245,12 +252,21 @@ def _last_states(model: XGLMModel, repetition: Repetition, **inputs: Any) -> tup
     rows = model._positions.rows(T)
     positions_BT = checked_positions(inputs["position_ids"], B, T, 0, rows)
     batch = inputs["past_key_values"]
-    lengths = real_BT.sum(axis=-1).tolist()
-    caches = None if batch is None else [KVCache(len(batch), length) for length in lengths]
-    hidden_ND = decode_packed(model, ids_BT[real_BT], positions_BT[real_BT], lengths, caches)
+    known = 0 if prefix is None else prefix.length
+    lengths = (real_BT.sum(axis=-1) - known).tolist()
+    caches = None if batch is None else [_begun(batch, prefix, length) for length in lengths]
+    new_BT = real_BT & (np.cumsum(real_BT, axis=-1) > known)
+    hidden_ND = decode_packed(model, ids_BT[new_BT], positions_BT[new_BT], lengths, caches)
     if caches is not None:
         join(caches, real_BT, batch)
     return hidden_ND[np.cumsum(lengths) - 1][:, None], batch
+
+
+def _begun(batch: KVCache, prefix: KVCache | None, tokens: int) -> KVCache:
+    """Return a text's cache: what it begins with, and room for its other tokens."""
+    if prefix is None:
+        return KVCache(len(batch), tokens)
+    return KVCache.from_past(prefix.to_tuple(), tokens)
 
 
 def new_cache(model: Any, tokens: int) -> KVCache | None:

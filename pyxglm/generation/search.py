@@ -21,12 +21,16 @@ from typing import Any, Protocol
 import numpy as np
 
 from pyxglm.dtypes import Array
+from pyxglm.generation.batches import Progress, in_batches
 from pyxglm.generation.beams.search import beam_search
 from pyxglm.generation.contrastive import contrastive_search
 from pyxglm.generation.one_by_one import one_by_one
 from pyxglm.generation.outputs import GenerateDecoderOnlyOutput
-from pyxglm.generation.plan import Extras, Plan, plan_of
+from pyxglm.generation.plan import Extras, Plan
+from pyxglm.generation.planning import default_settings, plan_of
+from pyxglm.generation.prompts import padding_id, prepare
 from pyxglm.generation.settings import GenerationConfig
+from pyxglm.generation.texts import as_ids
 from pyxglm.outputs import ModelOutput
 
 
@@ -71,6 +75,8 @@ def generate(
     input_ids: Any = None,
     attention_mask: Any = None,
     streamer: Streamer | None = None,
+    batch_size: int | None = None,
+    progress: Progress = False,
     **options: Any,
 ) -> Any:
     """Continue each prompt until it ends or is long enough.
@@ -81,7 +87,8 @@ def generate(
         The model: see this module's text.
     inputs, input_ids
         The prompts' ids, (B, T) or lists of unequal length (padded on the
-        left here), or one prompt's. ``None``: one empty prompt.
+        left here), or one prompt's. ``None``: one empty prompt. With
+        ``tokenizer=`` also a text, or a list of texts; see `newline`.
     generation_config
         Settings; without it the model's own.
     attention_mask
@@ -90,6 +97,14 @@ def generate(
     streamer
         Its ``put`` gets the prompts' ids, then the ids of each step, its
         ``end`` tells that they are complete.
+    batch_size
+        Continue so many prompts at a time, those of similar length together;
+        the results are in the prompts' order. A row's draws do not depend on
+        it; nor does anything else, unless settings look at a row's past with
+        its padding: give `ignore_padding` then.
+    progress
+        With `batch_size`: True shows on standard error how many are done; a
+        function gets the numbers of prompts done, and of all.
     **options
         Settings of `GenerationConfig` that replace the configured ones:
         ``max_new_tokens=50``, ``do_sample=True``, ``temperature=0.7`` … And:
@@ -110,7 +125,7 @@ def generate(
         ``past_key_values``
             A cache of the first columns; appended to if it is a `KVCache`.
         ``tokenizer``
-            To look for `stop_strings` with.
+            To look for `stop_strings` with, and to encode prompts that are texts.
 
     Returns
     -------
@@ -125,6 +140,8 @@ def generate(
     ------
     TypeError, ValueError
         If a setting, a prompt or a mask is impossible, or scores are NaN.
+    MemoryError
+        If keys and values would not fit into memory.
 
     Warns
     -----
@@ -132,6 +149,13 @@ def generate(
         If the batch is padded on the right, if settings are given that the
         strategy does not use, or both lengths are.
     """
+    if batch_size is not None:
+        if streamer is not None:
+            raise ValueError("streamer is given with batch_size, expected one of them")
+        return _in_batches(
+            model, inputs, generation_config, input_ids, attention_mask, batch_size, progress,
+            options,
+        )  # fmt: skip
     plan = _plan(model, inputs, generation_config, input_ids, attention_mask, options)
     if plan.mode in WHOLE:
         if streamer is not None:
@@ -206,6 +230,39 @@ def collected(plan: Plan) -> dict[str, Any]:
     }
 
 
+def _in_batches(
+    model: Any,
+    inputs: Any,
+    generation_config: GenerationConfig | None,
+    input_ids: Any,
+    attention_mask: Any,
+    batch_size: int,
+    progress: Progress,
+    options: dict[str, Any],
+) -> Any:
+    extras, changes = _separated(options)
+    for name in ("negative_prompt_ids", "past_key_values"):
+        if getattr(extras, name) is not None:
+            raise ValueError(f"{name} is given with batch_size, expected one of them")
+    configured = generation_config if generation_config is not None else default_settings(model)
+    settings = configured.updated(**changes)
+    kept = ("output_scores", "output_logits", "output_attentions", "output_hidden_states")
+    for name in kept:
+        if settings.return_dict_in_generate and getattr(settings, name):
+            raise ValueError(f"{name} is True, expected False with batch_size: batches differ")
+    vocab_size = getattr(getattr(model, "config", None), "vocab_size", None)
+    ids = _ids(inputs, input_ids, extras, settings)
+    prompts = prepare(ids, attention_mask, settings, vocab_size)
+
+    def run(**part: Any) -> Any:
+        given = {**options, **part, "return_dict_in_generate": True}
+        return generate(model, None, generation_config, **given)
+
+    pad = padding_id(settings, needed=False)
+    result = in_batches(run, prompts, batch_size, progress, pad)
+    return result if settings.return_dict_in_generate else result.sequences
+
+
 def _plan(
     model: Any,
     inputs: Any,
@@ -214,14 +271,28 @@ def _plan(
     attention_mask: Any,
     options: dict[str, Any],
 ) -> Plan:
-    if inputs is not None and input_ids is not None:
-        raise ValueError("inputs and input_ids are given, expected one of them")
-    given = {name: options.pop(name) for name in _EXTRAS if name in options}
+    extras, changes = _separated(options)
+    configured = generation_config if generation_config is not None else default_settings(model)
+    settings = configured.updated(**changes)
+    ids = _ids(inputs, input_ids, extras, settings)
+    return plan_of(model, ids, attention_mask, settings, extras, changes)
+
+
+def _separated(options: dict[str, Any]) -> tuple[Extras, dict[str, Any]]:
+    """Separate what is no setting from what is."""
+    given = {name: options[name] for name in _EXTRAS if name in options}
     for name in ("logits_processor", "stopping_criteria"):
         if given.get(name, ()) is None:
             given[name] = ()
+    return Extras(**given), {n: value for n, value in options.items() if n not in _EXTRAS}
+
+
+def _ids(inputs: Any, input_ids: Any, extras: Extras, settings: GenerationConfig) -> Any:
+    """Return the prompts that were given, one way or the other; of texts, the ids."""
+    if inputs is not None and input_ids is not None:
+        raise ValueError("inputs and input_ids are given, expected one of them")
     ids = input_ids if inputs is None else inputs
-    return plan_of(model, ids, attention_mask, generation_config, Extras(**given), options)
+    return as_ids(ids, extras.tokenizer, settings.newline)
 
 
 _EXTRAS = tuple(Extras.__dataclass_fields__)

@@ -40,6 +40,9 @@ class Stepper:
         copies - 1 are prompt b's. It is computed once.
     cache
         What the model remembers of the first columns; appended to.
+    prefix
+        A single row: what the model remembers of the tokens with which every
+        prompt begins. It is left as it is.
     hidden_states, attentions
         Collect the model's, see the attributes. Padding is computed then.
     positions_BT
@@ -63,6 +66,7 @@ class Stepper:
         steps: int = 0,
         copies: int = 1,
         cache: Any = None,
+        prefix: KVCache | None = None,
         hidden_states: bool = False,
         attentions: bool = False,
         positions_BT: Array | None = None,
@@ -79,11 +83,13 @@ class Stepper:
         )
         self._positions = positions(mask_BT) if positions_BT is None else positions_BT
         self._next_B = mask_BT.sum(axis=-1) if positions_BT is None else positions_BT[:, -1] + 1
+        self._given = cache is not None
         if cache is None and use_cache:
             cache = new_cache(model, room)
         self.cache = cache
         self._done = 0 if cache is None else _length_of(cache)
         self._repetition = Repetition()
+        self._prefix = prefix
         # One row for each prompt, until the model has seen it.
         self._whole = copies == 1
         if not self._whole and (self._done or not isinstance(cache, KVCache)):
@@ -136,10 +142,14 @@ class Stepper:
             position_ids=self._positions_from(done),
             past_key_values=self.cache,
             use_cache=self.use_cache,
+            prefix=self._prefix,
             **self._wanted,
         )
         if self.use_cache:
             self.cache, self._done = answer.past, length
+            if isinstance(self.cache, KVCache):
+                self.cache.hold(self._ids, self._mask)
+        self._prefix = None
         scores = answer.scores
         kept = {"hidden_states": answer.hidden_states, "attentions": answer.attentions}
         if not self._whole:
@@ -164,7 +174,10 @@ class Stepper:
 
     def _expand(self) -> None:
         self._whole = True
-        self.reorder(np.repeat(np.arange(len(self._ids)), self.copies))
+        rows_B = np.repeat(np.arange(len(self._ids)), self.copies)
+        if self._given and isinstance(self.cache, KVCache):
+            self.cache = self.cache.gathered(np.arange(len(self._ids)))  # the caller's stays
+        self.reorder(rows_B)
 
     def append(self, ids_BT: Array) -> None:
         """Add columns of real tokens, (B, T) or, for a single one, (B,)."""

@@ -70,7 +70,7 @@ def test_frequencies(name):
     narrowing = Narrowing(GenerationConfig(do_sample=True, **{"top_k": 0, **asked}))
     scores_1K, ids_K = candidates(scores_V, narrowing)
     left_NK = np.broadcast_to(narrowing.of_candidates(scores_1K), (DRAWS, len(ids_K)))
-    (random,) = generators(11, 1)
+    (random,) = generators(11, range(1))
     drawn = ids_K[draw(left_NK, random.random(DRAWS))]
     counts = np.bincount(drawn, minlength=len(P))
     wanted = DRAWS * np.array(expected)[order]

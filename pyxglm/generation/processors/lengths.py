@@ -51,7 +51,7 @@ def exponential_decay(
 
     .. math:: s'_e = s_e + |s_e| (f^{S - \text{start}} - 1) \quad\text{if}\; S > \text{start}
 
-    for the ids e that end a row of S tokens so far.
+    for the ids e that end a row of S tokens so far. One that was removed stays so.
 
     Examples
     --------
@@ -63,5 +63,8 @@ def exponential_decay(
         return scores_BV
     raised_BV: Array = scores_BV.copy()
     ends_BE = scores_BV[:, list(eos_ids)]
-    raised_BV[:, list(eos_ids)] = ends_BE + np.abs(ends_BE) * (factor**beyond - 1)
+    size_BE = np.where(np.isneginf(ends_BE), 0, np.abs(ends_BE))
+    with np.errstate(over="ignore"):
+        growth = min(np.float64(factor) ** beyond, np.finfo(scores_BV.dtype).max)
+        raised_BV[:, list(eos_ids)] = ends_BE + size_BE * (growth - 1)
     return raised_BV

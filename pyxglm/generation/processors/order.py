@@ -147,7 +147,8 @@ class Processors:
         if s.sequence_bias is not None:
             pairs = pairs_of_bias(s.sequence_bias)
             biases.append(_of(words.sequence_bias, bias=pairs))
-        T, most = self._ids_BT.shape[1] - padding, self._most - padding
+        T = self._ids_BT.shape[1] - padding
+        most = s.max_length if s.max_new_tokens is None else self._most - padding
         prompts_BT = self._ids_BT[:, padding:]
         return biases, [
             *self._against_repetition(prompts_BT),
