@@ -31,7 +31,21 @@ def contrastive_search(plan: Plan) -> Iterator[Array]:
     ``ignore_padding``. With ``low_memory`` the candidates go through the model
     one after the other, in the memory of a single one, if the model has a
     `KVCache`.
+
+    Raises
+    ------
+    ValueError
+        If there is a cache of an earlier call: it holds no hidden states.
     """
+    if plan.extras.past_key_values is not None:
+        raise ValueError(
+            "past_key_values is given, expected None: contrastive search needs the hidden states"
+            " of the whole text"
+        )
+    return _steps(plan)
+
+
+def _steps(plan: Plan) -> Iterator[Array]:
     s, B = plan.settings, len(plan.prompts.ids_BT)
     one_by_one = s.low_memory and new_cache(plan.model, 0) is not None
     tries = _OneByOne(plan) if one_by_one else _AtOnce(plan)

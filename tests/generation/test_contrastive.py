@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyxglm import XGLMConfig, XGLMForCausalLM
+from pyxglm import KVCache, XGLMConfig, XGLMForCausalLM
 from pyxglm.generation import generate, stream
 from pyxglm.generation.contrastive import likeliest, similarity
 
@@ -148,3 +148,8 @@ def test_only_what_counts_is_similar():
     counts_BS = np.array([[True, True], [False, True]])
     found = similarity(np.array([[[0.8, 0.6]]] * 2), seen_BSD, counts_BS)
     assert found.tolist() == [[0.8], [0.6]]
+
+
+def test_a_cache_holds_no_hidden_states():
+    with pytest.raises(ValueError, match="past_key_values is given, expected None: contrastive"):
+        stream(model(), [[2, 9]], top_k=3, penalty_alpha=0.5, past_key_values=KVCache(2))

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pyxglm import XGLMConfig, XGLMForCausalLM
 from pyxglm.generation import GenerationConfig, generate
 from pyxglm.generation.beams.search import beam_search
-from pyxglm.generation.plan import Extras, plan_of
+from pyxglm.generation.plan import Extras
+from pyxglm.generation.planning import plan_of
 
 CONFIG = XGLMConfig(
     vocab_size=40, d_model=16, ffn_dim=24, num_layers=2, attention_heads=4, init_std=0.4

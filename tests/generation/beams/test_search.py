@@ -10,7 +10,10 @@ from fakes import FakeModel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyxglm.generation import PhrasalConstraint, generate
+from pyxglm.generation import GenerationConfig, PhrasalConstraint, generate
+from pyxglm.generation.beams.search import beam_search
+from pyxglm.generation.plan import Extras
+from pyxglm.generation.planning import plan_of
 
 EOS, STEPS = 2, 3
 
@@ -95,10 +98,16 @@ BATCH = [[3, 5, 6], [4], [7, 8]]
 def test_dropping_prompts_that_are_done_changes_nothing():
     """Rows are only dropped while nobody looks at all of them."""
     watched, free = BeamModel(eos_bonus=0.2), BeamModel(eos_bonus=0.2)
-    prompts = [[id_] for id_ in range(3, 12)]
-    options = {**FREE, "max_new_tokens": 16, "early_stopping": True, "num_return_sequences": 4}
-    kept = generate(watched, prompts, stopping_criteria=[lambda ids, scores: False], **options)
-    found = generate(free, prompts, **options)
+    prompts, mask = [[id_] for id_ in range(3, 12)], [[1]] * 9
+    options = {"max_new_tokens": 16, "num_beams": 4, "num_return_sequences": 4}
+    configured = GenerationConfig(early_stopping=True, **options)
+    kept, found = (
+        beam_search(plan_of(model, prompts, mask, configured, extras, {}))
+        for model, extras in (
+            (watched, Extras(stopping_criteria=[lambda ids, scores: False])),
+            (free, Extras()),
+        )
+    )
     assert kept.sequences.tolist() == found.sequences.tolist()
     assert kept.beam_indices.tolist() == found.beam_indices.tolist()
     lengths = (found.beam_indices >= 0).sum(axis=1)
@@ -112,11 +121,11 @@ def test_processors_know_which_prompts_are_left():
     def allowed(prompt, ids_S):
         return [EOS, 3, 4] if prompt % 2 == 0 else [5, 6, 7, 8]
 
-    options = {**FREE, "max_new_tokens": 8, "early_stopping": True, "num_beams": 2}
+    options = {"max_new_tokens": 8, "early_stopping": True, "num_beams": 2}
     model = BeamModel(eos_bonus=3.0)
     found = generate(model, [[9], [10], [11]], prefix_allowed_tokens_fn=allowed, **options)
     assert len(model.calls[-1].ids) == 2, "prompts with an end should be done by now"
-    assert set(found.sequences[1, 1:].tolist()) <= {5, 6, 7, 8}
+    assert set(found[1, 1:].tolist()) <= {5, 6, 7, 8}
 
 
 def test_without_the_cache_the_same():
@@ -232,6 +241,14 @@ def test_max_length_is_a_prompt_s_own_if_padding_is_ignored():
     assert found.shape == (3, 9)
     assert (found[1, 2:9] != 1).all()
     assert (found[0, 7:] == 1).all()
+
+
+def test_prompts_a_few_at_a_time():
+    options = {"max_new_tokens": 6, "num_beams": 3, "num_return_sequences": 2}
+    prompts = [[3, 5, 6], [4], [7, 8], [9], [3]]
+    whole = generate(BeamModel(eos_bonus=1.0), prompts, **options)
+    parts = generate(BeamModel(eos_bonus=1.0), prompts, batch_size=2, **options)
+    assert parts.tolist() == whole.tolist()
 
 
 class TestErrors:
