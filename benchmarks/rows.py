@@ -28,9 +28,9 @@ ROWS = {
 
 #: Calls of `generate` on the bundled model, one text at a time.
 GENERATION = {
-    "greedy": Row("greedy", Job("greedy", 0, 64, 1, 16)),
-    "sample": Row("sampling", Job("sample", 0, 64, 1, 16)),
-    "beams": Row("4 beams", Job("beams", 0, 64, 1, 16)),
+    "greedy": Row("greedy", Job("greedy", 0, 256, 1, 16)),
+    "sample": Row("sampling", Job("sample", 0, 256, 1, 16)),
+    "beams": Row("4 beams", Job("beams", 0, 256, 1, 16)),
 }
 
 #: A fresh process up to its first token; not a job of a model that is open.

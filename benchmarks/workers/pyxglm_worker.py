@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from protocol import Measured, Runtime, serve
-from strategies import STRATEGIES, options, prompts
+from strategies import STRATEGIES, check_length, options, prompts
 
 import pyxglm
 from pyxglm.bench import jobs, work
@@ -39,8 +39,10 @@ def generated(model: Any, job: Job) -> Measured:
     ids = prompts(job, model.config.vocab_size)
     mask = [[1] * len(row) for row in ids]
     begun = time.perf_counter_ns()
-    model.generate(ids, attention_mask=mask, **options(job))
-    return Measured(time.perf_counter_ns() - begun, None)
+    found = model.generate(ids, attention_mask=mask, **options(job))
+    took = time.perf_counter_ns() - begun
+    check_length(job, len(found[0]))
+    return Measured(took, None)
 
 
 if __name__ == "__main__":

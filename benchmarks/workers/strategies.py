@@ -39,3 +39,17 @@ def options(job: Job) -> dict[str, Any]:
         "eos_token_id": None,
         "pad_token_id": 1,
     }
+
+
+def check_length(job: Job, length: int) -> None:
+    """Refuse to report a text that ended early.
+
+    Raises
+    ------
+    ValueError
+        If it is not as long as the job wants it.
+    """
+    if length != job.depth + job.generate:
+        raise ValueError(
+            f"generate returned {length} tokens, expected {job.depth} and {job.generate} more"
+        )

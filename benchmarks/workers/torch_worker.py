@@ -8,7 +8,7 @@ from typing import Any
 import torch
 import transformers
 from protocol import Measured, Runtime, serve
-from strategies import STRATEGIES, options, prompts
+from strategies import STRATEGIES, check_length, options, prompts
 
 from pyxglm.bench.grid import Job
 
@@ -77,9 +77,12 @@ def generate(model: Any, job: Job) -> Measured:
 def generated(model: Any, job: Job) -> Measured:
     """Call transformers' `generate`."""
     ids = torch.tensor(prompts(job, model.config.vocab_size))
+    model.generation_config.eos_token_id = None  # what None in a call falls back to
     begun = time.perf_counter_ns()
-    model.generate(ids, attention_mask=torch.ones_like(ids), **options(job))
-    return Measured(time.perf_counter_ns() - begun, None)
+    found = model.generate(ids, attention_mask=torch.ones_like(ids), **options(job))
+    took = time.perf_counter_ns() - begun
+    check_length(job, len(found[0]))
+    return Measured(took, None)
 
 
 def score(model: Any, job: Job) -> Measured:

@@ -2,8 +2,9 @@
 
 `settings`, `setting_checks`
     `GenerationConfig`: what may be asked for, checked by name.
-`prompts`
-    Prompts of unequal length become one left-padded batch with a mask.
+`texts`, `prompts`, `batches`
+    Prompts that are texts; prompts of unequal length become one left-padded batch with a mask;
+    long lists of them, some at a time.
 `processors`
     Small functions from scores to scores, and the order they come in.
 `scores`, `repetition`, `stepper`
@@ -13,14 +14,16 @@
     From scores to a token: the best one, or a seeded draw; step by step.
 `beams`, `contrastive`
     Beam search in all its kinds; contrastive search.
+`assisted`
+    Tokens proposed cheaply, and checked all at once.
 `stopping`
     What ends a row.
-`plan`, `search`
-    What was asked for, checked, and the strategy that does it: `generate` and
-    `stream`.
+`plan`, `planning`, `remembered`, `search`
+    What was asked for, checked; the cache of an earlier call; and the strategy
+    that does it: `generate` and `stream`.
 `outputs`
     Structured results.
-`streaming`
+`streaming`, `streamers`
     Ids as they come, to text as it can be told.
 """
 
@@ -32,7 +35,8 @@ from pyxglm.generation.beams.constraints import (
 from pyxglm.generation.beams.progress import ConstraintListState
 from pyxglm.generation.search import generate, stream
 from pyxglm.generation.settings import GenerationConfig
-from pyxglm.generation.streaming import IncrementalDecoder, TextStreamer, text_pieces
+from pyxglm.generation.streamers import TextIteratorStreamer, TextStreamer
+from pyxglm.generation.streaming import IncrementalDecoder, row_pieces, text_pieces
 
 __all__ = [
     "Constraint",
@@ -41,8 +45,10 @@ __all__ = [
     "GenerationConfig",
     "IncrementalDecoder",
     "PhrasalConstraint",
+    "TextIteratorStreamer",
     "TextStreamer",
     "generate",
+    "row_pieces",
     "stream",
     "text_pieces",
 ]

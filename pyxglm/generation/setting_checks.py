@@ -110,7 +110,9 @@ def check_values(values: Mapping[str, Any]) -> None:
             raise TypeError(f"{name} is {decay!r}, expected a pair: where it begins, and a factor")
         check_integer(f"{name}[0]", decay[0], 0)
         _check_number(f"{name}[1]", decay[1], _ABOVE_0, "a finite number above 0")
-    for index, text in enumerate(stop_texts(values["stop_strings"])):
+    stops = values["stop_strings"]
+    stops = [stops] if isinstance(stops, str) else _listed("stop_strings", stops)
+    for index, text in enumerate(stops):
         if not isinstance(text, str) or not text:
             raise TypeError(f"stop_strings[{index}] is {text!r}, expected a text, not empty")
     if not isinstance(values["generation_kwargs"], dict):
@@ -121,7 +123,7 @@ def stop_texts(value: Any) -> list[str]:
     """Return the texts that end a row: none, one or several."""
     if value is None:
         return []
-    return [value] if isinstance(value, str) else _listed("stop_strings", value)
+    return [value] if isinstance(value, str) else list(value)
 
 
 def pairs_of_bias(value: Any) -> list[tuple[tuple[int, ...], float]]:

@@ -74,7 +74,7 @@ def test_results_of_every_script_and_the_tables_of_them(measured, script, tmp_pa
     assert by_runtime["torch float32"] == {"error": "no --torch-python was given"}
 
     assert [(one["name"], one["tokens"]) for one in generation["rows"]] == [
-        ("greedy", 2), ("beams", 64)
+        ("greedy", 2), ("beams", 256)
     ]  # fmt: skip
     greedy = generation["rows"][0]["runtimes"]
     assert greedy["transformers"] == {"error": "no --torch-python was given"}

@@ -8,6 +8,8 @@
     The best continuations of all, or a draw among them.
 `hypotheses`
     The texts that are complete, their scores, and when to stop.
+`history`
+    Where the beams have come from.
 `groups`
     Keeping groups of beams apart.
 `constraints`, `progress`, `forcing`

@@ -5,23 +5,14 @@ Without groups all beams of a prompt are one group.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from pyxglm.dtypes import Array
 from pyxglm.generation.beams.candidates import Candidates, best, drawn, enough, split
 from pyxglm.generation.beams.forcing import Next, led
+from pyxglm.generation.beams.history import Lines
 from pyxglm.generation.beams.hypotheses import Hypotheses, Rules
 from pyxglm.generation.beams.progress import ConstraintListState
-
-
-class Lines(NamedTuple):
-    """A group's beams so far, G rows; see `Hypothesis` for what the columns are."""
-
-    ids_GS: Array
-    origins_GN: Array
-    log_probs_GN: Array
 
 
 class Group:
@@ -114,15 +105,15 @@ class Group:
         return best(totals_GV, count)
 
     def _of(self, found: Candidates, totals_GV: Array, log_probs_GV: Array, lines: Lines) -> Next:
-        length = lines.origins_GN.shape[1] + 1
+        length = len(lines.history) + 1
         ending, going = split(found, self._size, self._eos_ids)
         for index in ending:
             total, beam, id_ = (column[index] for column in found)
             if self._states is None or self._states[beam].completed:
+                ids_S, origins_N, log_probs_N = lines.of(int(beam))
                 self.kept.add(
-                    float(total), length, lines.ids_GS[beam],
-                    np.append(lines.origins_GN[beam], self._first + beam),
-                    np.append(lines.log_probs_GN[beam], log_probs_GV[beam, id_]), ended=True,
+                    float(total), length, ids_S, np.append(origins_N, self._first + beam),
+                    np.append(log_probs_N, log_probs_GV[beam, id_]), ended=True,
                 )  # fmt: skip
         chosen = Next(*(column[going] for column in found))
         if self._states is not None:
@@ -157,9 +148,4 @@ class Group:
         self.done = True
 
     def _keep(self, beam: int, totals_G: Array, lines: Lines) -> None:
-        ids_GS, origins_GN, log_probs_GN = lines
-        length = origins_GN.shape[1]
-        self.kept.add(
-            float(totals_G[beam]), length, ids_GS[beam], origins_GN[beam], log_probs_GN[beam],
-            ended=False,
-        )  # fmt: skip
+        self.kept.add(float(totals_G[beam]), len(lines.history), *lines.of(beam), ended=False)

@@ -21,8 +21,9 @@ from pyxglm.dtypes import Array
 from pyxglm.generation.beams.constraints import constraints_of
 from pyxglm.generation.beams.ending import as_rows, sequences
 from pyxglm.generation.beams.forcing import Next
-from pyxglm.generation.beams.group import Group, Lines
+from pyxglm.generation.beams.group import Group
 from pyxglm.generation.beams.groups import away_from
+from pyxglm.generation.beams.history import History, Lines
 from pyxglm.generation.beams.hypotheses import Rules, best
 from pyxglm.generation.beams.progress import ConstraintListState
 from pyxglm.generation.one_by_one import keep_scores, last_steps
@@ -65,12 +66,11 @@ class _Search:
         self._beams, self._size = s.num_beams, s.num_beams // s.num_beam_groups
         self._groups_BG = [_groups(plan, prompt) for prompt in range(B)]
         self._present_P = np.arange(B)
-        self._length, self._last_B = 0, last_steps(plan)[:: self._beams]
+        self._last_B = last_steps(plan)[:: self._beams]
         self._totals_PW = np.zeros((B, self._beams), np.float32)
         if not s.do_sample:
             self._totals_PW[:, np.arange(self._beams) % self._size > 0] = _UNLIKELY
-        self._origins_RN = np.zeros((B * self._beams, 0), np.int64)
-        self._log_probs_RN = np.zeros((B * self._beams, 0), np.float32)
+        self._history = History()
 
     @property
     def over(self) -> bool:
@@ -101,9 +101,7 @@ class _Search:
                 kept_RV[rows_R] = scores_RV
             totals_PGV = scores_RV.reshape(P, -1, V) + self._totals_PW[:, columns, None]
             for place, group, rows in self._present(number):
-                found = group.choose(
-                    totals_PGV[place], log_probs_RV[rows], self._lines(ids_RS, rows)
-                )
+                found = group.choose(totals_PGV[place], log_probs_RV[rows], self._lines(rows))
                 next_.totals_G[place, columns] = found.totals_G
                 next_.beams_G[place, columns] = rows.start + found.beams_G
                 next_.ids_G[place, columns] = found.ids_G
@@ -134,45 +132,41 @@ class _Search:
             )  # fmt: skip
         return plan.narrowing(ids_RS, scores_RV) if s.do_sample else scores_RV
 
-    def _lines(self, ids_RS: Array, rows: slice) -> Lines:
-        return Lines(ids_RS[rows], self._origins_RN[rows], self._log_probs_RN[rows])
+    def _lines(self, rows: slice) -> Lines:
+        return Lines(self._stepper.ids[rows], rows.start, self._history)
 
     def _go_on(self, next_: Next, log_probs_RV: Array) -> None:
         """Make the chosen beams the present ones, and drop prompts that are done."""
-        plan, stepper, W = self._plan, self._stepper, self._beams
         sources_R, ids_R = next_.beams_G.ravel(), next_.ids_G.ravel()
-        first_P = self._present_P[:, None] * W
-        origins_R = (first_P + next_.beams_G % W).ravel()
-        self._origins_RN = np.column_stack([self._origins_RN[sources_R], origins_R])
-        self._log_probs_RN = np.column_stack(
-            [self._log_probs_RN[sources_R], log_probs_RV[sources_R, ids_R]]
-        )
-        self._totals_PW, self._length = next_.totals_G, self._length + 1
-        ids_RS = np.column_stack([stepper.ids[sources_R], ids_R])
-        self._stop(ids_RS)
-        keeps_P = np.array([self._goes_on(prompt) for prompt in self._present_P.tolist()])
-        if not keeps_P.all() and keeps_P.any() and not plan.needs_all_rows:
-            kept_R = np.repeat(keeps_P, W)
-            sources_R, ids_R = sources_R[kept_R], ids_R[kept_R]
-            self._origins_RN = self._origins_RN[kept_R]
-            self._log_probs_RN = self._log_probs_RN[kept_R]
-            self._present_P, self._totals_PW = self._present_P[keeps_P], self._totals_PW[keeps_P]
-        stepper.reorder(sources_R)
-        plan.processors.reorder(sources_R)
-        stepper.append(ids_R)
+        origins_PW = self._present_P[:, None] * self._beams + next_.beams_G % self._beams
+        self._history.add(sources_R, origins_PW.ravel(), log_probs_RV[sources_R, ids_R])
+        self._totals_PW = next_.totals_G
+        self._reorder(sources_R)
+        self._stepper.append(ids_R)
+        self._stop()
+        going_P = np.array([self._goes_on(prompt) for prompt in self._present_P.tolist()])
+        if not going_P.all() and going_P.any() and not self._plan.needs_all_rows:
+            kept_R = np.flatnonzero(np.repeat(going_P, self._beams))
+            self._present_P, self._totals_PW = self._present_P[going_P], self._totals_PW[going_P]
+            self._history.keep(kept_R)
+            self._reorder(kept_R)
 
-    def _stop(self, ids_RS: Array) -> None:
+    def _reorder(self, rows_R: Array) -> None:
+        self._stepper.reorder(rows_R)
+        self._plan.processors.reorder(rows_R)
+
+    def _stop(self) -> None:
         """Keep the beams that are long enough, or that a rule of the caller's ends."""
         kept = self._plan.kept.scores
+        ids_RS = self._stepper.ids
         stopped_R = self._plan.stopping.besides_eos(ids_RS, tuple(kept) if kept else None)
         for number in range(self._settings.num_beam_groups):
             for place, group, rows in self._present(number):
                 totals_G = self._totals_PW[place, self._columns(number)]
-                lines = self._lines(ids_RS, rows)
                 if stopped_R[rows].any():
-                    group.cut(stopped_R[rows], totals_G, lines)
-                if self._length == self._last_B[self._present_P[place]]:
-                    group.finish(totals_G, lines)
+                    group.cut(stopped_R[rows], totals_G, self._lines(rows))
+                if len(self._history) == self._last_B[self._present_P[place]]:
+                    group.finish(totals_G, self._lines(rows))
 
     def result(self) -> GenerateBeamDecoderOnlyOutput:
         """Return the best texts of each prompt."""
