@@ -12,6 +12,8 @@
     step needs.
 `choice`, `one_by_one`
     From scores to a token: the best one, or a seeded draw; step by step.
+`beams`, `contrastive`
+    Beam search in all its kinds; contrastive search.
 `assisted`
     Tokens proposed cheaply, and checked all at once.
 `stopping`
@@ -25,14 +27,24 @@
     Ids as they come, to text as it can be told.
 """
 
+from pyxglm.generation.beams.constraints import (
+    Constraint,
+    DisjunctiveConstraint,
+    PhrasalConstraint,
+)
+from pyxglm.generation.beams.progress import ConstraintListState
 from pyxglm.generation.search import generate, stream
 from pyxglm.generation.settings import GenerationConfig
 from pyxglm.generation.streamers import TextIteratorStreamer, TextStreamer
 from pyxglm.generation.streaming import IncrementalDecoder, row_pieces, text_pieces
 
 __all__ = [
+    "Constraint",
+    "ConstraintListState",
+    "DisjunctiveConstraint",
     "GenerationConfig",
     "IncrementalDecoder",
+    "PhrasalConstraint",
     "TextIteratorStreamer",
     "TextStreamer",
     "generate",

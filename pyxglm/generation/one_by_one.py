@@ -82,10 +82,10 @@ def choose(plan: Plan, scores: AllScores, ids_BS: Array, live_B: Array, rows_B: 
             return best[1][:, 0]
     scores_BV = None if best is not None else processed(plan, scores, ids_BS, live_B)
     if scores_BV is not None and not settings.do_sample:
-        _keep_scores(plan, scores_BV)
+        keep_scores(plan, scores_BV)
         return greedy(scores_BV)
     if scores_BV is not None and _wants_scores(plan):
-        _keep_scores(plan, plan.narrowing(ids_BS, scores_BV))
+        keep_scores(plan, plan.narrowing(ids_BS, scores_BV))
     next_B = np.zeros(len(ids_BS), np.int64)
     for row in np.flatnonzero(live_B):
         found = None
@@ -121,7 +121,8 @@ def _wants_scores(plan: Plan) -> bool:
     return bool(plan.settings.return_dict_in_generate and plan.settings.output_scores)
 
 
-def _keep_scores(plan: Plan, scores_BV: Array) -> None:
+def keep_scores(plan: Plan, scores_BV: Array) -> None:
+    """Keep the scores of a step, if they are asked for."""
     if _wants_scores(plan):
         plan.kept.scores.append(scores_BV)
 

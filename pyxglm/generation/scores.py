@@ -38,6 +38,10 @@ class AllScores:
         """Return the scores (B, V) of all tokens."""
         return self._scores_BV
 
+    def all_log_probs(self) -> Array:
+        """Return the log-probabilities (B, V) of all tokens, in nats."""
+        return log_softmax(self._scores_BV)
+
     def best(self, k: int) -> tuple[Array, Array] | None:
         """Return None: all scores are there, so nothing is saved by having fewer."""
         return None
@@ -48,6 +52,15 @@ class AllScores:
         found_B: Array = np.take_along_axis(log_probs_BV, ids_B[:, None], axis=-1)[:, 0]
         return found_B
 
+    @property
+    def hidden(self) -> Array | None:
+        """The hidden states (B, D) that the scores are of, if they are known."""
+        return None
+
+    def some(self, rows_R: Array) -> AllScores:
+        """Return the scores of some rows, in that order; they stay what they are."""
+        return AllScores(self._scores_BV[rows_R][:, None])
+
     def told(self, what: Any, compute: Callable[[], Any]) -> Any:
         """Return what was computed under a name before; else compute it, and remember it."""
         if what not in self._told:
@@ -56,7 +69,7 @@ class AllScores:
 
     def repeated(self, copies: int) -> AllScores:
         """Return the scores of each row so many times, one behind the other."""
-        return AllScores(np.repeat(self._scores_BV, copies, axis=0)[:, None])
+        return self.some(np.repeat(np.arange(len(self)), copies))
 
 
 class HiddenScores(AllScores):
@@ -76,6 +89,12 @@ class HiddenScores(AllScores):
             scores_BV: Array = self._ops.linear(self._hidden_BD, self._head_VD)
         return scores_BV
 
+    def all_log_probs(self) -> Array:
+        """Return the log-probabilities (B, V) of all tokens, in nats."""
+        with np.errstate(all="ignore"):
+            log_probs_BV: Array = self._ops.log_softmax(self.all())
+        return log_probs_BV
+
     def best(self, k: int) -> tuple[Array, Array] | None:
         """Return the k best scores and their ids (B, k), best first; None if there are no k."""
         if k > len(self._head_VD):
@@ -91,10 +110,14 @@ class HiddenScores(AllScores):
         log_probs_B: Array = found_B
         return log_probs_B
 
-    def repeated(self, copies: int) -> AllScores:
-        """Return the scores of each row so many times, one behind the other."""
-        hidden_BD = np.repeat(self._hidden_BD, copies, axis=0)
-        return HiddenScores(hidden_BD[:, None], self._head_VD, self._ops)
+    @property
+    def hidden(self) -> Array | None:
+        """The hidden states (B, D) that the scores are of."""
+        return self._hidden_BD
+
+    def some(self, rows_R: Array) -> AllScores:
+        """Return the scores of some rows, in that order; they stay what they are."""
+        return HiddenScores(self._hidden_BD[rows_R][:, None], self._head_VD, self._ops)
 
 
 class OneRow(AllScores):

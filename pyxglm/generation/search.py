@@ -22,6 +22,8 @@ import numpy as np
 
 from pyxglm.dtypes import Array
 from pyxglm.generation.batches import Progress, in_batches
+from pyxglm.generation.beams.search import beam_search
+from pyxglm.generation.contrastive import contrastive_search
 from pyxglm.generation.one_by_one import one_by_one
 from pyxglm.generation.outputs import GenerateDecoderOnlyOutput
 from pyxglm.generation.plan import Extras, Plan
@@ -29,6 +31,7 @@ from pyxglm.generation.planning import default_settings, plan_of
 from pyxglm.generation.prompts import padding_id, prepare
 from pyxglm.generation.settings import GenerationConfig
 from pyxglm.generation.texts import as_ids
+from pyxglm.outputs import ModelOutput
 
 
 def _assisted(plan: Plan) -> Iterator[Array]:
@@ -41,11 +44,17 @@ def _assisted(plan: Plan) -> Iterator[Array]:
 STEPWISE: dict[str, Callable[[Plan], Iterator[Array]]] = {
     "greedy_search": one_by_one,
     "sample": one_by_one,
+    "contrastive_search": contrastive_search,
     "assisted_generation": _assisted,
 }
 
 #: Strategies that know the text only in the end: they return a structured result.
-WHOLE: dict[str, Callable[[Plan], Any]] = {}
+WHOLE: dict[str, Callable[[Plan], ModelOutput]] = {
+    "beam_search": beam_search,
+    "beam_sample": beam_search,
+    "group_beam_search": beam_search,
+    "constrained_beam_search": beam_search,
+}
 
 
 class Streamer(Protocol):
@@ -154,7 +163,12 @@ def generate(
                 f"streamer is given, expected None: {plan.mode} knows the text only in the end"
             )
         result = WHOLE[plan.mode](plan)
-        return result if plan.settings.return_dict_in_generate else result.sequences
+        if not plan.settings.return_dict_in_generate:
+            return result["sequences"]
+        for name, value in collected(plan).items():
+            if value is not None:
+                result[name] = value
+        return result
     if streamer is not None:
         streamer.put(plan.prompts.ids_BT)
     columns = [np.repeat(plan.prompts.ids_BT, plan.copies, axis=0)]

@@ -126,6 +126,11 @@ class Stepper:
         """
         return self._ask(None if columns == 1 else columns)
 
+    def collect(self, *, hidden_states: bool) -> None:
+        """Collect hidden states from now on, or do so no more, and forget those there are."""
+        self._wanted["hidden_states"] = hidden_states
+        self.hidden_states.clear()
+
     def _ask(self, columns: int | None) -> AllScores:
         done, length = self._done, self._length
         answer = ask(
