@@ -153,3 +153,17 @@ def test_only_what_counts_is_similar():
 def test_a_cache_holds_no_hidden_states():
     with pytest.raises(ValueError, match="past_key_values is given, expected None: contrastive"):
         stream(model(), [[2, 9]], top_k=3, penalty_alpha=0.5, past_key_values=KVCache(2))
+
+
+def test_memory_is_counted_for_every_candidate(monkeypatch):
+    rows = []
+
+    def count(config, backend, number, texts, prompt, tokens):
+        rows.append(texts)
+
+    monkeypatch.setattr("pyxglm.generation.planning.check_generation", count)
+    options = {"penalty_alpha": 0.5, "max_new_tokens": 1}
+    generate(model(), [[2, 9], [3, 9]], top_k=5, **options)
+    generate(model(), [[2, 9], [3, 9]], top_k=500, **options)
+    generate(model(), [[2, 9], [3, 9]], top_k=5, low_memory=True, **options)
+    assert rows == [10, 80, 2]
