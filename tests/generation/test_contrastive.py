@@ -173,3 +173,20 @@ def test_memory_is_counted_for_every_candidate(monkeypatch):
     generate(model(), [[2, 9], [3, 9]], top_k=500, **options)
     generate(model(), [[2, 9], [3, 9]], top_k=5, low_memory=True, **options)
     assert rows == [10, 80, 2]
+
+
+def test_rows_that_have_ended_are_not_computed():
+    asked = []
+
+    def any_of_all(prompt, ids_S):
+        asked.append((prompt, len(ids_S)))
+        return range(40)
+
+    ends = list(range(0, 40, 5))
+    ids = generate(
+        model(), [[id_] for id_ in range(3, 11)], max_new_tokens=12, top_k=3, penalty_alpha=0.5,
+        eos_token_id=ends, prefix_allowed_tokens_fn=any_of_all, pad_token_id=1,
+    )  # fmt: skip
+    lengths = [next((n for n, id_ in enumerate(row[1:], 1) if id_ in ends), 12) for row in ids]
+    assert len(set(lengths)) > 2, "rows should end at different steps"
+    assert sorted(asked) == [(p, n) for p, most in enumerate(lengths) for n in range(1, most + 1)]
