@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from pyxglm.dtypes import Array
+from pyxglm.generation.beams.candidates import best
 from pyxglm.generation.one_by_one import keep_log_probs, keep_scores, last_steps, processed
 from pyxglm.generation.plan import Plan
 from pyxglm.generation.processors.values import softmax
@@ -92,8 +93,8 @@ def likeliest(p_BV: Array, k: int) -> tuple[Array, Array]:
     >>> likeliest(np.array([[0.1, 0.3, 0.2, 0.3]]), 3)
     (array([[0.3, 0.3, 0.2]]), array([[1, 3, 2]]))
     """
-    ids_BK = np.argsort(-p_BV, axis=-1, kind="stable")[:, :k]
-    return np.take_along_axis(p_BV, ids_BK, axis=-1), ids_BK
+    found = [best(p_BV[row : row + 1], k) for row in range(len(p_BV))]
+    return np.stack([one.totals_C for one in found]), np.stack([one.ids_C for one in found])
 
 
 def similarity(directions_BKD: Array, seen_BSD: Array, counts_BS: Array) -> Array:

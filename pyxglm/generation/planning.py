@@ -57,7 +57,10 @@ def plan_of(
     _warn_of_idle(settings, changes)
     if isinstance(model, XGLMPreTrainedModel) and settings.use_cache:
         number = COMPUTE[model.compute].itemsize
-        check_generation(model.config, model.backend, number, B * copies, T, T + steps)
+        rows = B * copies
+        if mode == "contrastive_search" and not settings.low_memory:  # a row for each candidate
+            rows = B * min(settings.top_k or 1, model.config.vocab_size)
+        check_generation(model.config, model.backend, number, rows, T, T + steps)
     cache, prefix = remembered(model, prompts, extras.past_key_values, steps)
     guidance = None
     if settings.guidance_scale not in (None, 1):

@@ -34,6 +34,8 @@ PROMPTS = {
 DISTURBED = 3e-6
 TRIALS = 3
 SEEDS = 400
+#: Calls of which more of the structured result is kept: origins, and the scores along them.
+DETAILED = {"one_prompt", "many_eos", "many_processors", "bundled_beams_1.0_False"}
 STOPS = ("length_penalty", "early_stopping")
 
 
@@ -185,14 +187,13 @@ def settled(call: dict[str, Any]) -> dict[str, Any]:
     for seed in seeds:
         call["seed"] = seed
         plain = answer(call)
-        if all(answer(call, noise)[0] == plain[0] for noise in range(1, TRIALS + 1)):
-            call["ids"], call["scores"] = plain
-            return call
+        if all(answer(call, noise)["ids"] == plain["ids"] for noise in range(1, TRIALS + 1)):
+            return {**call, **plain}
     raise AssertionError(f"{call['name']}: no seed gives clear decisions")
 
 
-def answer(call: dict[str, Any], noise: int = 0) -> tuple[list[list[int]], list[float] | None]:
-    """Return the oracle's new ids and scores of the sequences."""
+def answer(call: dict[str, Any], noise: int = 0) -> dict[str, Any]:
+    """Return the oracle's new ids, scores of the sequences, and details."""
     if call["seed"] is None:
         model = XGLMForCausalLM.from_pretrained(tiny.PATH, torch_dtype=torch.float32).eval()
     else:
@@ -211,22 +212,34 @@ def answer(call: dict[str, Any], noise: int = 0) -> tuple[list[list[int]], list[
         if noise:
             for parameter in model.parameters():
                 parameter *= 1 + DISTURBED * torch.randn(parameter.shape, generator=generator)
-        sequences, scores = generate(model, ids_BT, settings)
-    new = [row[ids_BT.shape[1] :] for row in sequences.tolist()]
-    return new, None if scores is None else [round(score, 7) for score in scores.tolist()]
+        out = generate(model, ids_BT, settings)
+    scores = out.get("sequences_scores")
+    found = {
+        "ids": [row[ids_BT.shape[1] :] for row in out["sequences"].tolist()],
+        "scores": None if scores is None else rounded(scores),
+    }
+    if call["name"] in DETAILED:
+        found["beam_indices"] = out["beam_indices"].tolist()
+        parts = model.compute_transition_scores(out.sequences, out.scores, out.beam_indices)
+        found["transition_scores"] = rounded(parts)
+    return found
+
+
+def rounded(values: torch.Tensor) -> Any:
+    """Return nested lists of numbers with seven places."""
+    return values.double().mul(1e7).round().div(1e7).tolist()
 
 
 def generate(model: XGLMForCausalLM, ids_BT: torch.Tensor, settings: dict[str, Any]) -> Any:
-    """Return sequences and scores; None for these where the oracle cannot tell them.
+    """Return the structured result; only the sequences where the oracle cannot tell the rest.
 
     It fails to tell the origin of a sequence that misses its constraints (in
     ``ConstrainedBeamSearchScorer.finalize``), but only if asked for scores.
     """
     settings = {"attention_mask": (ids_BT != 1).long(), **settings}
     try:
-        out = model.generate(ids_BT, return_dict_in_generate=True, output_scores=True, **settings)
+        return model.generate(ids_BT, return_dict_in_generate=True, output_scores=True, **settings)
     except RuntimeError as error:
         if "Could not infer dtype of NoneType" not in str(error):
             raise
-        return model.generate(ids_BT, **settings), None
-    return out.sequences, out.get("sequences_scores")
+        return {"sequences": model.generate(ids_BT, **settings)}

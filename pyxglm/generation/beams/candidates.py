@@ -13,8 +13,8 @@ import numpy as np
 
 from pyxglm.dtypes import Array
 
-#: Sums whose largest is found first, to tell which of them can be among the best.
-_BLOCK = 64
+#: Sums in a heap, whose largest is found first, to tell which can be among the best.
+_HEAP = 64
 
 
 class Candidates(NamedTuple):
@@ -106,13 +106,13 @@ def drawn(totals_GV: Array, count: int, random: np.random.Generator) -> Candidat
 def _bound(totals_X: Array, count: int) -> float:
     """Return a finite number that at least `count` sums reach and few others do.
 
-    The largest sums of blocks are sums, too: the count-th largest of them is
-    reached by as many sums. It is found sooner than the count-th largest sum.
-    If there are too few blocks, or too many without a possible sum, it is the
-    lowest number.
+    Dealt out to heaps, the largest sums of the heaps are sums, too: the
+    count-th largest of them is reached by as many sums. It is found sooner
+    than the count-th largest sum. If there are too few heaps, or too many
+    without a possible sum, it is the lowest number.
     """
-    whole = len(totals_X) // _BLOCK * _BLOCK
-    largest_X = totals_X[:whole].reshape(-1, _BLOCK).max(axis=1)
+    whole = len(totals_X) // _HEAP * _HEAP
+    largest_X = totals_X[:whole].reshape(_HEAP, -1).max(axis=0)
     lowest = float(np.finfo(totals_X.dtype).min)
     if len(largest_X) < count:
         return lowest

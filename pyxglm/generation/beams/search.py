@@ -92,11 +92,12 @@ class _Search:
         next_ = Next(self._totals_PW.copy(), *np.zeros((2, P, self._beams), np.int64))
         several = self._settings.num_beam_groups > 1
         kept_RV = np.empty_like(log_probs_RV) if several else None
+        guided_RV = plan.processors.guided(ids_RS, log_probs_RV) if several else log_probs_RV
         for number in range(self._settings.num_beam_groups):
             columns = self._columns(number)
             rows_R = np.arange(P * self._beams).reshape(P, -1)[:, columns].ravel()
             before_PE = next_.ids_G[:, : columns.start]
-            scores_RV = self._processed(ids_RS, log_probs_RV, rows_R, before_PE)
+            scores_RV = self._processed(ids_RS, guided_RV, rows_R, before_PE)
             if kept_RV is not None:
                 kept_RV[rows_R] = scores_RV
             totals_PGV = scores_RV.reshape(P, -1, V) + self._totals_PW[:, columns, None]
@@ -118,16 +119,14 @@ class _Search:
             start = place * self._beams + number * self._size
             yield place, self._groups_BG[prompt][number], slice(start, start + self._size)
 
-    def _processed(
-        self, ids_RS: Array, log_probs_RV: Array, rows_R: Array, before_PE: Array
-    ) -> Array:
+    def _processed(self, ids_RS: Array, scores_RV: Array, rows_R: Array, before_PE: Array) -> Array:
         """Return the scores that a group of beams chooses by."""
         plan, s = self._plan, self._settings
         if s.num_beam_groups == 1:
-            scores_RV = plan.processors(ids_RS, log_probs_RV)
+            scores_RV = plan.processors(ids_RS, scores_RV)
         else:
             scores_RV = plan.processors(
-                ids_RS[rows_R], log_probs_RV[rows_R], rows_R,
+                ids_RS[rows_R], scores_RV[rows_R], rows_R,
                 lambda scores_RV: away_from(before_PE, scores_RV, s.diversity_penalty),
             )  # fmt: skip
         return plan.narrowing(ids_RS, scores_RV) if s.do_sample else scores_RV

@@ -98,11 +98,12 @@ class Processors:
         rows_B
             Which of the present rows these are; None: all of them.
         diversity
-            What groups of beams do to scores, at its place in the order.
+            What groups of beams do to scores, at its place in the order. Groups
+            are parts of what was `guided` before.
         """
         first_B = self._rows_B if rows_B is None else self._rows_B[rows_B]
-        if self._guidance is not None:
-            scores_BV = self._guidance(ids_BS, scores_BV)
+        if diversity is None:
+            scores_BV = self.guided(ids_BS, scores_BV)
         scores_BV = self._applied(0, ids_BS, scores_BV, first_B)
         scores_BV = scores_BV if diversity is None else diversity(scores_BV)
         scores_BV = self._applied(1, ids_BS, scores_BV, first_B)
@@ -111,6 +112,10 @@ class Processors:
         if self._settings.renormalize_logits:
             scores_BV = values.log_softmax(scores_BV)
         return scores_BV
+
+    def guided(self, ids_BS: Array, scores_BV: Array) -> Array:
+        """Apply the guidance, if there is any: it needs all rows."""
+        return scores_BV if self._guidance is None else self._guidance(ids_BS, scores_BV)
 
     def _applied(self, part: int, ids_BS: Array, scores_BV: Array, first_B: Array) -> Array:
         """Apply a part of the processors, to rows with as much padding at a time."""

@@ -172,6 +172,18 @@ def test_groups_are_kept_apart():
         assert all(len(set(column)) == 4 for column in texts), "no token twice in a step"
 
 
+def test_groups_are_guided_as_beams_are():
+    """A single group's scores, with nothing to keep it apart from, are those of a beam search."""
+    options = {**FREE, "guidance_scale": 1.7, "num_return_sequences": 2}
+    beams = generate(BeamModel(), BATCH, **options | {"num_beams": 2})
+    groups = generate(
+        BeamModel(), BATCH, num_beam_groups=2, diversity_penalty=1e-9, **options
+    )  # two groups of two that choose the same
+    assert groups.sequences[::2].tolist() == beams.sequences[::2].tolist()
+    plain = generate(BeamModel(), BATCH, **options | {"num_beams": 2, "guidance_scale": 1})
+    assert plain.sequences.tolist() != beams.sequences.tolist()
+
+
 @pytest.mark.parametrize("words", [[[9]], [[9, 10]], [[9, 10], [[5], [6, 7]]]])
 def test_what_is_forced_is_there(words):
     options = {**FREE, "max_new_tokens": 10, "eos_token_id": None, "num_beams": 6}
