@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from pyxglm.cache import KVCache as KVCache
     from pyxglm.config import XGLMConfig as XGLMConfig
     from pyxglm.dtypes import bfloat16 as bfloat16
+    from pyxglm.generation import GenerationConfig as GenerationConfig
+    from pyxglm.generation import TextIteratorStreamer as TextIteratorStreamer
+    from pyxglm.generation import TextStreamer as TextStreamer
     from pyxglm.generation import generate as generate
     from pyxglm.generation import stream as stream
     from pyxglm.modeling import XGLMForCausalLM as XGLMForCausalLM
@@ -35,7 +38,10 @@ if TYPE_CHECKING:
 _HOMES = {
     "AddedToken": "pyxglm.tokenization",
     "BatchEncoding": "pyxglm.tokenization",
+    "GenerationConfig": "pyxglm.generation",
     "KVCache": "pyxglm.cache",
+    "TextIteratorStreamer": "pyxglm.generation",
+    "TextStreamer": "pyxglm.generation",
     "XGLMConfig": "pyxglm.config",
     "XGLMForCausalLM": "pyxglm.modeling",
     "XGLMModel": "pyxglm.modeling",

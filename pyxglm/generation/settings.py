@@ -217,6 +217,20 @@ exponential_decay_length_penalty
                 raise TypeError(f"generate has no setting {name!r}, {hint}")
         return self.from_dict({**self.to_dict(), **settings})
 
+    def update(self, **settings: Any) -> dict[str, Any]:
+        """Replace settings in place, as in transformers; return those that are none.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As the constructor; then nothing is changed.
+        """
+        own = {name: value for name, value in settings.items() if name in SETTINGS}
+        changed = self.updated(**own)
+        for name in own:
+            setattr(self, name, getattr(changed, name))
+        return {name: value for name, value in settings.items() if name not in own}
+
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> GenerationConfig:
         """Make settings of a mapping; keys of other programs go to `extra`."""

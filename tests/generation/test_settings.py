@@ -152,6 +152,15 @@ def test_updated_leaves_the_original():
     assert changed.extra == {"transformers_version": "4.37.2"}
 
 
+def test_update_changes_all_or_nothing():
+    settings = GenerationConfig(top_k=4)
+    assert settings.update(top_k=5, num_beams=None, attention_mask=7) == {"attention_mask": 7}
+    assert (settings.top_k, settings.num_beams) == (5, 1)
+    with pytest.raises(ValueError, match="^top_p is 2, expected above 0"):
+        settings.update(top_k=6, top_p=2)
+    assert settings == GenerationConfig(top_k=5)
+
+
 def test_eos_ids():
     assert GenerationConfig().eos_ids == (2,)
     assert GenerationConfig(eos_token_id=[4, 5]).eos_ids == (4, 5)
