@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from pyxglm.cache import KVCache as KVCache
     from pyxglm.config import XGLMConfig as XGLMConfig
     from pyxglm.dtypes import bfloat16 as bfloat16
+    from pyxglm.generation import Constraint as Constraint
+    from pyxglm.generation import DisjunctiveConstraint as DisjunctiveConstraint
     from pyxglm.generation import GenerationConfig as GenerationConfig
+    from pyxglm.generation import PhrasalConstraint as PhrasalConstraint
     from pyxglm.generation import TextIteratorStreamer as TextIteratorStreamer
     from pyxglm.generation import TextStreamer as TextStreamer
     from pyxglm.generation import generate as generate
@@ -38,8 +41,11 @@ if TYPE_CHECKING:
 _HOMES = {
     "AddedToken": "pyxglm.tokenization",
     "BatchEncoding": "pyxglm.tokenization",
+    "Constraint": "pyxglm.generation",
+    "DisjunctiveConstraint": "pyxglm.generation",
     "GenerationConfig": "pyxglm.generation",
     "KVCache": "pyxglm.cache",
+    "PhrasalConstraint": "pyxglm.generation",
     "TextIteratorStreamer": "pyxglm.generation",
     "TextStreamer": "pyxglm.generation",
     "XGLMConfig": "pyxglm.config",
