@@ -37,6 +37,7 @@ options = st.fixed_dictionaries(
         "repetition_penalty": st.sampled_from([0.7, 1.2]),
         "no_repeat_ngram_size": st.just(3),
         "suppress_tokens": st.just([5, 9]),
+        "guidance_scale": st.just(1.5),
         "output_scores": st.just(True),
         "output_log_probs": st.just(True),
         "num_assistant_tokens": st.integers(1, 7),

@@ -63,6 +63,9 @@ def test_with_ignore_padding_every_row_is_independent_of_its_batch(
     asked["return_dict_in_generate"] = True
     result = generate(model(), prompts, batch_size=batch_size, **asked)
     width = max(map(len, prompts))
+    plain = {**asked, "return_dict_in_generate": False}  # then rows that have ended leave
+    ids = generate(model(), prompts, batch_size=batch_size, **plain)
+    assert ids.tolist() == result.sequences.tolist()
     for row, prompt in enumerate(prompts):
         copies = [prompt] * (row + 1) if drawing else [prompt]
         alone = generate(model(), copies, **asked)

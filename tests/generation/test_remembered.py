@@ -239,6 +239,21 @@ def test_reordering_and_cropping_move_what_they_say(data):
         assert others[:, 0, :, 0].tolist() == [[-value for value in row] for row in expected]
 
 
+def test_rows_that_were_alike_may_differ_after_tokens_are_taken_back():
+    cache = KVCache(1)
+    for values in ([0, 1, 2], [3, 4]):
+        keys = np.array([[values], [values]], np.float32)[..., None]
+        cache.append(0, keys, keys)
+        cache.commit(len(values))
+        cache.reorder([1, 1])
+    cache.crop(2)
+    keys = np.array([[[5, 6, 7]], [[8, 9, 10]]], np.float32)[..., None]
+    cache.append(0, keys, keys)
+    cache.commit(3)
+    cache.reorder([1, 0])
+    assert cache[0][0][:, 0, :, 0].tolist() == [[0, 1, 8, 9, 10], [0, 1, 5, 6, 7]]
+
+
 def test_only_what_differs_moves():
     cache = KVCache(1)
     keys = np.arange(8, dtype=np.float32).reshape(1, 1, 4, 2)

@@ -21,6 +21,7 @@ from pyxglm.generation import (
     text_pieces,
 )
 from pyxglm.generation.stopping import Stopping, text_after
+from pyxglm.generation.streaming import StreamStopper
 
 PIECES = ["</s>", "▁a", "b", "ab", "▁", "c", "▁b", "a", ".", "\n", "▁ab", "▁c"]
 TOKENIZER = FakeTokenizer(PIECES, specials=("</s>",), added=("</s>",))
@@ -71,6 +72,12 @@ def test_what_is_streamed_is_the_text_before_the_string(ids, stops):
     text = generated_text([3], ids)
     places = [text.find(stop) for stop in stops if stop in text]
     assert "".join(pieces) == text[: min(places, default=len(text))]
+
+
+def test_the_first_of_several_strings_counts():
+    for stops in (["b", "a"], ["a", "b"], ["ab", "b"]):
+        stopper = StreamStopper(stops)
+        assert [stopper.push("xyabz"), stopper.push("a"), stopper.finish()] == ["xy", "", ""]
 
 
 class Letters(BytesTokenizer):
