@@ -79,6 +79,8 @@ class Guidance:
             stepper.crop(start + common)
         if new_BT.shape[1] > common:
             stepper.append(new_BT[:, common:])
+        if stepper.done == stepper.length:  # asked again of the same text
+            stepper.forget_last()
         without_BV = log_softmax(stepper.scores().all())
         return guided(log_softmax(scores_BV), without_BV, self._scale)
 
