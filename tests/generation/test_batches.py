@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from pyxglm import XGLMConfig, XGLMForCausalLM
 from pyxglm.generation import generate
+from pyxglm.generation.processors.guidance import Guidance
 
 CONFIG = XGLMConfig(
     vocab_size=23, d_model=16, ffn_dim=24, num_layers=2, attention_heads=2, init_std=0.5,
@@ -258,3 +259,21 @@ def test_negative_prompts_are_independent_of_their_batch_too():
     assert counting.scores[0][0].tobytes() != together.scores[0][0].tobytes()
     with pytest.raises(ValueError, match="^negative_prompt_ids has 3 rows, expected one for each"):
         generate(model(), prompts, **{**given_too, "negative_prompt_ids": [[4]] * 3})
+
+
+def test_guidance_follows_a_text_that_changes():
+    """Longer, shorter, another one, the same again: as if it had never seen anything else."""
+    prompts = [[5, 6], [7, 8]]
+    scores_BV = np.random.default_rng(1).standard_normal((2, 23)).astype(np.float32)
+
+    def fresh():
+        ones = np.ones((2, 1), np.int64)
+        return Guidance(model(), 1.7, np.array([[4], [9]]), ones, 2, True)
+
+    guidance = fresh()
+    texts = ("", ""), ("34", "56"), ("3", "5"), ("37", "56"), ("37", "56"), ("9", "9")
+    for new in texts:
+        rows = zip(prompts, new, strict=True)
+        ids_BS = np.array([[*prompt, *map(int, more)] for prompt, more in rows])
+        found = guidance(ids_BS, scores_BV)
+        assert found.tobytes() == fresh()(ids_BS, scores_BV).tobytes()
