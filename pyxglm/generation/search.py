@@ -244,8 +244,7 @@ def _in_batches(
     for name in ("negative_prompt_ids", "past_key_values"):
         if getattr(extras, name) is not None:
             raise ValueError(f"{name} is given with batch_size, expected one of them")
-    configured = generation_config if generation_config is not None else default_settings(model)
-    settings = configured.updated(**changes)
+    settings = _settings(model, generation_config, changes)
     kept = ("output_scores", "output_logits", "output_attentions", "output_hidden_states")
     for name in kept:
         if settings.return_dict_in_generate and getattr(settings, name):
@@ -272,18 +271,29 @@ def _plan(
     options: dict[str, Any],
 ) -> Plan:
     extras, changes = _separated(options)
-    configured = generation_config if generation_config is not None else default_settings(model)
-    settings = configured.updated(**changes)
+    settings = _settings(model, generation_config, changes)
     ids = _ids(inputs, input_ids, extras, settings)
     return plan_of(model, ids, attention_mask, settings, extras, changes)
+
+
+def _settings(
+    model: Any, configured: GenerationConfig | None, changes: dict[str, Any]
+) -> GenerationConfig:
+    """Return the settings of a call."""
+    configured = default_settings(model) if configured is None else configured
+    if not isinstance(configured, GenerationConfig):
+        raise TypeError(
+            f"generation_config is a {type(configured).__name__}, expected a GenerationConfig"
+        )
+    return configured.updated(**changes)
 
 
 def _separated(options: dict[str, Any]) -> tuple[Extras, dict[str, Any]]:
     """Separate what is no setting from what is."""
     given = {name: options[name] for name in _EXTRAS if name in options}
     for name in ("logits_processor", "stopping_criteria"):
-        if given.get(name, ()) is None:
-            given[name] = ()
+        value = given.get(name, ())
+        given[name] = () if value is None else (value,) if callable(value) else tuple(value)
     return Extras(**given), {n: value for n, value in options.items() if n not in _EXTRAS}
 
 

@@ -53,7 +53,7 @@ proposals = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(prompts, options, st.one_of(st.just({}), draws), proposals)
 def test_the_result_is_that_without_proposals(prompt, asked, drawing, proposing):
     if "assistant_model" in proposing:

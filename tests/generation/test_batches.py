@@ -48,7 +48,7 @@ LENGTHS = [{"max_new_tokens": 9}, {"max_length": 11}, {"max_length": 12, "min_le
 DRAWS = {"do_sample": True, "top_k": 8, "seed": 4}
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=50)
 @given(
     lists,
     st.fixed_dictionaries({}, optional=HISTORY),
@@ -75,7 +75,7 @@ def test_with_ignore_padding_every_row_is_independent_of_its_batch(
         assert log_probs.tolist() == alone.log_probs[-1, :steps].tolist()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=30)
 @given(lists, st.sampled_from([{}, DRAWS]), st.integers(1, 3), st.sampled_from([None, 1, 2]))
 def test_without_a_look_at_the_past_rows_are_independent_anyway(prompts, drawing, several, size):
     several = several if drawing else 1

@@ -304,6 +304,19 @@ def test_what_cannot_be_in_a_call(settings, message):
         generate(FakeModel(), **{"input_ids": [2, 5], **settings})
 
 
+def test_a_configuration_of_another_kind():
+    with pytest.raises(TypeError, match="^generation_config is a dict, expected a GenerationCon"):
+        generate(FakeModel(), [2, 5], {"max_new_tokens": 3})
+
+
+def test_a_single_function_need_not_be_in_a_list():
+    def seven(ids, scores):
+        return np.where(np.arange(12) == 7, scores + 99, scores)
+
+    options = {"logits_processor": seven, "stopping_criteria": lambda ids, _: ids.shape[1] == 4}
+    assert generate(FakeModel(), [2, 5], **options).tolist() == [[2, 5, 7, 7]]
+
+
 def test_beams_settings_without_beams_are_idle():
     with pytest.warns(UserWarning, match="^early_stopping, length_penalty without num_beams") as w:
         generate(FakeModel(), [2, 5], early_stopping=True, length_penalty=2.0)
