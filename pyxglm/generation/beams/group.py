@@ -84,7 +84,7 @@ class Group:
             found = self._candidates(totals_GV)
             if found is not None:
                 return self._of(found, totals_GV, log_probs_GV, lines)
-            self.done = True
+            self._fill_up(lines)
         nothing_G = np.zeros(self._size, np.int64)
         totals_G = nothing_G.astype(totals_GV.dtype)
         return Next(totals_G, np.arange(self._size), nothing_G + self._pad)
@@ -126,9 +126,10 @@ class Group:
         if self.done:
             return
         for beam in np.flatnonzero(which_G & (totals_G > -np.inf)):
-            self._keep(int(beam), totals_G, lines)
+            self._keep(int(beam), totals_G[beam], lines)
             totals_G[beam] = -np.inf
-        self.done = not (totals_G > -np.inf).any()
+        if not (totals_G > -np.inf).any():
+            self._fill_up(lines)
 
     def finish(self, totals_G: Array, lines: Lines) -> None:
         """Keep what has not ended, unless the search was over before: it is now.
@@ -141,11 +142,17 @@ class Group:
         if self._states is not None:
             meets_G = np.array([state.completed for state in self._states])
         for beam in np.flatnonzero(meets_G):
-            self._keep(int(beam), totals_G, lines)
+            self._keep(int(beam), totals_G[beam], lines)
         if meets_G.sum() < self._least:
             for beam in np.flatnonzero(~meets_G):
-                self._keep(int(beam), totals_G, lines)
+                self._keep(int(beam), totals_G[beam], lines)
         self.done = True
 
-    def _keep(self, beam: int, totals_G: Array, lines: Lines) -> None:
-        self.kept.add(float(totals_G[beam]), len(lines.history), *lines.of(beam), ended=False)
+    def _fill_up(self, lines: Lines) -> None:
+        """End the search where nothing can follow; what had no chance fills up the texts."""
+        for beam in range(self._size):
+            self._keep(beam, -np.inf, lines)
+        self.done = True
+
+    def _keep(self, beam: int, total: float, lines: Lines) -> None:
+        self.kept.add(float(total), len(lines.history), *lines.of(beam), ended=False)

@@ -286,6 +286,17 @@ class TestErrors:
         found = generate(BeamModel(), [[3]], logits_processor=[only_the_end], **FREE)
         assert found.sequences.tolist() == [[3, EOS]]
 
+    def test_where_nothing_can_follow_there_are_still_as_many_texts_as_asked_for(self):
+        def one_more_token(ids_BS, scores_BV):
+            allowed = [EOS, 5] if ids_BS.shape[1] == 1 else []
+            return np.where(np.isin(np.arange(12), allowed), scores_BV, -np.inf)
+
+        options = {**FREE, "num_beams": 3, "num_return_sequences": 3}
+        found = generate(BeamModel(), [[3], [4]], logits_processor=[one_more_token], **options)
+        assert [row[:2] for row in found.sequences.tolist()[::3]] == [[3, EOS], [4, EOS]]
+        assert found.sequences[:, 0].tolist() == [3, 3, 3, 4, 4, 4]
+        assert np.isfinite(found.sequences_scores[::3]).all()
+
     def test_a_vocabulary_that_only_ends(self):
         options = {**FREE, "eos_token_id": [0, 1, 2, 3]}
         with pytest.raises(ValueError, match="continuations do not end, expected 4"):
