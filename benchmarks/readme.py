@@ -60,6 +60,8 @@ def tables(found: dict[str, Any]) -> Iterator[str]:
     """Yield the tables of a machine."""
     if "peers" in found:
         yield beside(found["peers"])
+    if "generation" in found:
+        yield generation(found["generation"])
     if "model" in found:
         yield alone(found["model"])
     if "kernels" in found:
@@ -131,6 +133,21 @@ def beside(peers: dict[str, Any]) -> str:
     notes = [f"Runtimes: {', '.join(known)}."]
     notes += [f"Absent: {'; '.join(absent)}."] if absent else []
     return table(rows) + "\n\n" + " ".join(notes)
+
+
+def generation(found: dict[str, Any]) -> str:
+    """Return the table of `generate` beside transformers."""
+    rows = [
+        ["`generate`, bundled model, batch 1 (tokens/s)", "threads", "pyxglm", "transformers", "×"]
+    ]
+    for row in found["rows"]:
+        own, other = (
+            row["runtimes"][name].get("tokens_per_second") for name in ("pyxglm", "transformers")
+        )
+        times = number(own / other) if own and other else "–"
+        cells = [number(rate) if rate else "–" for rate in (own, other)]
+        rows.append([row["title"], str(row["threads"]), *cells, times])
+    return table(rows)
 
 
 def alone(model: dict[str, Any]) -> str:

@@ -26,6 +26,13 @@ ROWS = {
     "score_4x512": Row("scoring 4 × 512 with labels", Job("score", 512, 0, 4)),
 }
 
+#: Calls of `generate` on the bundled model, one text at a time.
+GENERATION = {
+    "greedy": Row("greedy", Job("greedy", 0, 256, 1, 16)),
+    "sample": Row("sampling", Job("sample", 0, 256, 1, 16)),
+    "beams": Row("4 beams", Job("beams", 0, 256, 1, 16)),
+}
+
 #: A fresh process up to its first token; not a job of a model that is open.
 COLD = Row(f"cold start, prompt {COLD_PROMPT}", Job("prompt", COLD_PROMPT))
 

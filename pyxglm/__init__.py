@@ -31,6 +31,12 @@ if TYPE_CHECKING:
     from pyxglm.flax_style import FlaxXGLMForCausalLM as FlaxXGLMForCausalLM
     from pyxglm.flax_style import FlaxXGLMModel as FlaxXGLMModel
     from pyxglm.flax_style import FlaxXGLMPreTrainedModel as FlaxXGLMPreTrainedModel
+    from pyxglm.generation import Constraint as Constraint
+    from pyxglm.generation import DisjunctiveConstraint as DisjunctiveConstraint
+    from pyxglm.generation import GenerationConfig as GenerationConfig
+    from pyxglm.generation import PhrasalConstraint as PhrasalConstraint
+    from pyxglm.generation import TextIteratorStreamer as TextIteratorStreamer
+    from pyxglm.generation import TextStreamer as TextStreamer
     from pyxglm.generation import generate as generate
     from pyxglm.generation import stream as stream
     from pyxglm.modeling import XGLMForCausalLM as XGLMForCausalLM
@@ -51,22 +57,28 @@ if TYPE_CHECKING:
 _HOMES = {
     "AddedToken": "pyxglm.tokenization",
     "BatchEncoding": "pyxglm.tokenization",
+    "Constraint": "pyxglm.generation",
+    "DisjunctiveConstraint": "pyxglm.generation",
     "FlaxXGLMForCausalLM": "pyxglm.flax_style",
     "FlaxXGLMModel": "pyxglm.flax_style",
     "FlaxXGLMPreTrainedModel": "pyxglm.flax_style",
+    "GenerationConfig": "pyxglm.generation",
     "KVCache": "pyxglm.cache",
+    "PhrasalConstraint": "pyxglm.generation",
     "TFXGLMForCausalLM": "pyxglm.tensorflow_style",
     "TFXGLMModel": "pyxglm.tensorflow_style",
     "TFXGLMPreTrainedModel": "pyxglm.tensorflow_style",
+    "TF_XGLM_PRETRAINED_MODEL_ARCHIVE_LIST": "pyxglm.archive",
+    "TextIteratorStreamer": "pyxglm.generation",
+    "TextStreamer": "pyxglm.generation",
     "XGLMConfig": "pyxglm.config",
     "XGLMForCausalLM": "pyxglm.modeling",
     "XGLMModel": "pyxglm.modeling",
     "XGLMPreTrainedModel": "pyxglm.pretrained",
     "XGLMTokenizer": "pyxglm.tokenization",
-    "TF_XGLM_PRETRAINED_MODEL_ARCHIVE_LIST": "pyxglm.archive",
+    "XGLMTokenizerFast": "pyxglm.tokenization",
     "XGLM_PRETRAINED_CONFIG_ARCHIVE_MAP": "pyxglm.archive",
     "XGLM_PRETRAINED_MODEL_ARCHIVE_LIST": "pyxglm.archive",
-    "XGLMTokenizerFast": "pyxglm.tokenization",
     "bfloat16": "pyxglm.dtypes",
     "generate": "pyxglm.generation",
     "get_num_threads": "pyxglm.ops.native_library",

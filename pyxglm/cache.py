@@ -48,6 +48,8 @@ class KVCache(Sequence[LayerPast]):
         self._layers: list[tuple[Array, Array] | None] = [None] * num_layers
         self._cross: list[tuple[Array, Array] | None] = [None] * num_layers
         self._new_cross: dict[int, tuple[Array, Array]] = {}  # until commit
+        self._alike_BB: Array | None = None
+        self._held: tuple[Array, Array, int] | None = None
 
     @classmethod
     def from_past(cls, past: Sequence[LayerPast], room: int) -> KVCache:
@@ -69,6 +71,7 @@ class KVCache(Sequence[LayerPast]):
         self._new_cross.clear()
         if self.length == 0:  # the next pass may have another batch size
             self._layers = [None] * len(self)
+            self._alike_BB = self._held = None
 
     def append(
         self, layer: int, k_BHTK: Array, v_BHTK: Array, ops: Any = reference
@@ -122,12 +125,101 @@ class KVCache(Sequence[LayerPast]):
         self._layers[layer] = None
 
     def reorder(self, beam_idx: Any) -> None:
-        """Make row b of the batch a copy of row ``beam_idx[b]``, in every layer."""
+        """Make row b of the batch a copy of row ``beam_idx[b]``, in every layer.
+
+        With as many rows as before nothing moves but what differs: rows that
+        stay, and the tokens that two rows have had in common since one was
+        made a copy of the other, are left where they are.
+        """
         rows_B = np.asarray(beam_idx, np.intp)
-        for entries in (self._layers, self._cross):
-            for layer, entry in enumerate(entries):
-                if entry is not None:
-                    entries[layer] = (entry[0][rows_B], entry[1][rows_B])
+        present = next((entry for entry in self._layers if entry is not None), None)
+        if present is None:
+            return
+        B = len(present[0])
+        alike_BB = self._alike(B)
+        if len(rows_B) != B:
+            self._layers = [entry and self._gathered(entry, rows_B) for entry in self._layers]
+        else:
+            moved = np.flatnonzero(rows_B != np.arange(B))
+            start = int(alike_BB[moved, rows_B[moved]].min(initial=self.length))
+            for entry in self._layers:
+                for room in entry or ():
+                    # The right side is a copy: rows may be exchanged.
+                    room[moved, :, start : self.length] = room[
+                        rows_B[moved], :, start : self.length
+                    ]
+        self._cross = [entry and (entry[0][rows_B], entry[1][rows_B]) for entry in self._cross]
+        if self._held is not None:
+            self._held = (self._held[0][rows_B], self._held[1][rows_B], self._held[2])
+        self._alike_BB = alike_BB[np.ix_(rows_B, rows_B)]
+        self._alike_BB[rows_B[:, None] == rows_B] = self.length
+
+    def _alike(self, B: int) -> Array:
+        """Return how many tokens each two rows are known to have in common, from the first on."""
+        if self._alike_BB is None or len(self._alike_BB) != B:
+            self._alike_BB = np.zeros((B, B), np.int64)
+        return self._alike_BB
+
+    def _gathered(self, entry: tuple[Array, Array], rows_B: Array) -> tuple[Array, Array]:
+        """Return room as large as before, with other rows."""
+        rooms = []
+        for room in entry:
+            new = np.empty((len(rows_B), *room.shape[1:]), room.dtype)
+            for row, source in enumerate(rows_B):
+                new[row, :, : self.length] = room[source, :, : self.length]
+            rooms.append(new)
+        return rooms[0], rooms[1]
+
+    def crop(self, length: int) -> None:
+        """Forget all tokens but the first `length`; their memory is kept for others.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer.
+        """
+        if not 0 <= length <= self.length:
+            raise ValueError(f"length is {length}, expected 0 to {self.length}, as many as there")
+        self.length = length
+        if self._held is not None:
+            self._held = (*self._held[:2], min(self._held[2], length))
+        if self._alike_BB is not None:
+            np.minimum(self._alike_BB, length, out=self._alike_BB)
+
+    def hold(self, ids_BS: Array, mask_BS: Array) -> None:
+        """Know which tokens the keys and values are of: the first `length` of these."""
+        self._held = (ids_BS, mask_BS, self.length)
+
+    @property
+    def tokens(self) -> tuple[Array, Array] | None:
+        """The tokens that are remembered, ids and mask (B, S); None if nobody said."""
+        if self._held is None or self._held[2] < self.length:
+            return None
+        return self._held[0][:, : self.length], self._held[1][:, : self.length]
+
+    def gathered(self, rows_B: Any) -> KVCache:
+        """Return a cache of its own whose row b is row ``rows_B[b]`` of this one."""
+        rows_B = np.asarray(rows_B, np.intp)
+        cache = KVCache(len(self))
+        cache.length, cache._capacity = self.length, self._capacity
+        cache._layers = [entry and self._gathered(entry, rows_B) for entry in self._layers]
+        cache._cross = [entry and (entry[0][rows_B], entry[1][rows_B]) for entry in self._cross]
+        if self._held is not None:
+            cache._held = (self._held[0][rows_B], self._held[1][rows_B], self._held[2])
+        return cache
+
+    def save(self, path: Any) -> None:
+        """Write what is remembered to a safetensors file; see `pyxglm.cache_file`."""
+        from pyxglm.cache_file import save
+
+        save(self, path)
+
+    @classmethod
+    def load(cls, path: Any, room: int = 0) -> KVCache:
+        """Read what `save` has written, with room for more; see `pyxglm.cache_file`."""
+        from pyxglm.cache_file import load
+
+        return load(path, room)
 
     def get_seq_length(self) -> int:
         """Return the number of tokens stored, P."""

@@ -54,6 +54,18 @@ class GenerationMixin(VocabularyMixin):
 
         return generate(self, *args, **kwargs)
 
+    def compute_transition_scores(
+        self,
+        sequences: Any,
+        scores: Any,
+        beam_indices: Any = None,
+        normalize_logits: bool = False,
+    ) -> Any:
+        """Score every generated token; see `pyxglm.generation.outputs.transition_scores`."""
+        from pyxglm.generation.outputs import transition_scores
+
+        return transition_scores(sequences, scores, beam_indices, normalize_logits)
+
     def prepare_inputs_for_generation(
         self,
         input_ids: Any,

@@ -8,7 +8,7 @@ reads them: a part's parameters are splatted into its function by name.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping, ValuesView
 from typing import Any
 
 import numpy as np
@@ -142,6 +142,10 @@ class Parameters(MutableMapping[str, Array]):
 
     def __len__(self) -> int:
         return len(self._flat)
+
+    def values(self) -> ValuesView[Array]:
+        """Return the arrays; asked for at every token, so not by way of the names."""
+        return self._flat.values()
 
 
 def nest(weights: Mapping[str, Array]) -> dict[str, Any]:

@@ -5,7 +5,8 @@ opens the model, writes one line of JSON that says what it is, and then for each
 it reads, a job, writes one line with what it measured. It ends with its input. So
 several runtimes can keep their models in memory and take turns.
 
-A job has the fields of `pyxglm.bench.grid.Job`, and ``memory``: watch how much memory
+A job has the fields of `pyxglm.bench.grid.Job` (whose kinds are joined by those of
+`strategies.STRATEGIES`), and ``memory``: watch how much memory
 is taken, and never mind the time. An answer has ``ns``, ``first_token_ns`` and
 ``peak_anonymous``, or ``error``.
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import time
+from typing import Any
+
 from protocol import Measured, Runtime, serve
+from strategies import STRATEGIES, check_length, options, prompts
 
 import pyxglm
 from pyxglm.bench import jobs, work
@@ -10,22 +14,35 @@ from pyxglm.bench.grid import Job
 from pyxglm.dtypes import dtype_name
 
 
-def opened(path: str, threads: int, options: list[str]) -> Runtime:
+def opened(path: str, threads: int, words: list[str]) -> Runtime:
     """Open a model."""
-    settings = dict(option.split("=", 1) for option in options)
+    settings = dict(word.split("=", 1) for word in words)
     model = pyxglm.XGLMForCausalLM.from_pretrained(path, **settings)
-    words = [f"pyxglm {pyxglm.__version__}", model.backend]
+    name = [f"pyxglm {pyxglm.__version__}", model.backend]
     if model.backend == "c":
         from pyxglm.ops.native_library import isa
 
         pyxglm.set_num_threads(threads)
-        words.append(isa())
+        name.append(isa())
 
     def run(job: Job) -> Measured:
+        if job.kind in STRATEGIES:
+            return generated(model, job)
         return Measured(*jobs.run(model, job))
 
     stored = work.weight_bytes(dict(model.named_parameters()))
-    return Runtime(" ".join(words), dtype_name(model.dtype), stored, run)
+    return Runtime(" ".join(name), dtype_name(model.dtype), stored, run)
+
+
+def generated(model: Any, job: Job) -> Measured:
+    """Call `generate`."""
+    ids = prompts(job, model.config.vocab_size)
+    mask = [[1] * len(row) for row in ids]
+    begun = time.perf_counter_ns()
+    found = model.generate(ids, attention_mask=mask, **options(job))
+    took = time.perf_counter_ns() - begun
+    check_length(job, len(found[0]))
+    return Measured(took, None)
 
 
 if __name__ == "__main__":

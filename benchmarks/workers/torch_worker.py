@@ -8,14 +8,15 @@ from typing import Any
 import torch
 import transformers
 from protocol import Measured, Runtime, serve
+from strategies import STRATEGIES, check_length, options, prompts
 
 from pyxglm.bench.grid import Job
 
 
-def opened(path: str, threads: int, options: list[str]) -> Runtime:
+def opened(path: str, threads: int, words: list[str]) -> Runtime:
     """Open a model."""
     torch.set_num_threads(threads)
-    dtype = options[0] if options else "float32"
+    dtype = words[0] if words else "float32"
     model = transformers.XGLMForCausalLM.from_pretrained(
         path, torch_dtype=getattr(torch, dtype)
     ).eval()
@@ -23,6 +24,8 @@ def opened(path: str, threads: int, options: list[str]) -> Runtime:
 
     def run(job: Job) -> Measured:
         with torch.inference_mode():
+            if job.kind in STRATEGIES:
+                return generated(model, job)
             return {"prompt": prompt, "score": score}.get(job.kind, generate)(model, job)
 
     name = f"transformers {transformers.__version__} + torch {torch.__version__}"
@@ -69,6 +72,17 @@ def generate(model: Any, job: Job) -> Measured:
         ids, past = step(model, ids, past)
         first = time.perf_counter_ns() - begun if first is None else first
     return Measured(time.perf_counter_ns() - begun, first)
+
+
+def generated(model: Any, job: Job) -> Measured:
+    """Call transformers' `generate`."""
+    ids = torch.tensor(prompts(job, model.config.vocab_size))
+    model.generation_config.eos_token_id = None  # what None in a call falls back to
+    begun = time.perf_counter_ns()
+    found = model.generate(ids, attention_mask=torch.ones_like(ids), **options(job))
+    took = time.perf_counter_ns() - begun
+    check_length(job, len(found[0]))
+    return Measured(took, None)
 
 
 def score(model: Any, job: Job) -> Measured:

@@ -25,7 +25,7 @@ def write_safetensors(
     dtype: object = None,
     watch: Callable[[str], None] | None = None,
 ) -> None:
-    """Write one safetensors file, which must not exist yet.
+    """Write one safetensors file.
 
     Parameters
     ----------
@@ -62,10 +62,10 @@ def write_safetensors(
         position += size
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)
-    with path.open("xb") as file:
+    with path.open("wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
         for name in order:
-            for block in blocks(tensors[name], stored[name]):
+            for block in blocks(tensors[name], dtype):
                 file.write(raw(block))
             if watch is not None:
                 watch(name)

@@ -71,8 +71,8 @@ def described(name: Any, place: dict[str, Any]) -> dict[str, Any]:
     import numpy as np
 
     from pyxglm import XGLMConfig, checkpoint
-    from pyxglm.cli.memory import memory_needed
     from pyxglm.dtypes import dtype_name
+    from pyxglm.memory import memory_needed
     from pyxglm.ops import available_backends, backend_name
 
     directory = checkpoint.locate(name, **place)

@@ -15,15 +15,17 @@ long they went on, and row 0 of a batch draws what a single prompt would.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from pyxglm.dtypes import Array
-from pyxglm.generation.processors import narrow, nucleus, softmax
-from pyxglm.generation.settings import GenerationConfig
+from pyxglm.generation.processors.order import Narrowing
+from pyxglm.generation.processors.values import softmax
 
 
-def generators(seed: int, rows: int) -> list[np.random.Generator]:
-    """Return one random generator (PCG64) for each row.
+def generators(seed: int, rows: Iterable[int]) -> list[np.random.Generator]:
+    """Return one random generator (PCG64) for each row, given the rows' numbers.
 
     Row r's is seeded by ``SeedSequence(seed, spawn_key=(r,))``: independent
     streams, the same on every machine and every run.
@@ -33,8 +35,10 @@ def generators(seed: int, rows: int) -> list[np.random.Generator]:
     if seed < 0:
         raise ValueError(f"seed is {seed}, expected 0 or more")
     return [
-        np.random.Generator(np.random.PCG64(np.random.SeedSequence(int(seed), spawn_key=(row,))))
-        for row in range(rows)
+        np.random.Generator(
+            np.random.PCG64(np.random.SeedSequence(int(seed), spawn_key=(int(row),)))
+        )
+        for row in rows
     ]
 
 
@@ -94,15 +98,15 @@ def draw(scores_BV: Array, uniform_B: Array) -> Array:
     return ids_B
 
 
-def candidates(scores_V: Array, settings: GenerationConfig) -> tuple[Array, Array]:
+def candidates(scores_V: Array, narrowing: Narrowing) -> tuple[Array, Array]:
     """Return the tokens that temperature and top-k leave: scores (1, K) and ascending ids (K)."""
-    narrowed_1V = narrow(_below_best(scores_V), settings)
+    narrowed_1V = narrowing.candidates(_below_best(scores_V))
     ids_K = np.flatnonzero(narrowed_1V[0] > -np.inf)
     return narrowed_1V[:, ids_K], ids_K
 
 
 def candidates_of_best(
-    scores_K: Array, ids_K: Array, settings: GenerationConfig
+    scores_K: Array, ids_K: Array, narrowing: Narrowing
 ) -> tuple[Array, Array] | None:
     """Return the same `candidates`, given only the best scores, best first: one more than top-k.
 
@@ -110,16 +114,16 @@ def candidates_of_best(
     may be more that are as good.
     """
     below_1K = _below_best(scores_K)
-    alike = narrow(below_1K[:, -2:], settings)
+    alike = narrowing.candidates(below_1K[:, -2:])
     if alike[0, 0] == alike[0, 1]:
         return None
     order_K = np.argsort(ids_K[:-1])
-    return narrow(below_1K[:, order_K], settings), ids_K[order_K]
+    return narrowing.candidates(below_1K[:, order_K]), ids_K[order_K]
 
 
-def draw_among(scores_1K: Array, ids_K: Array, settings: GenerationConfig, uniform: float) -> int:
-    """Return the id of the candidate that top-p leaves and a uniform number means."""
-    return int(ids_K[draw(nucleus(scores_1K, settings), np.array([uniform]))[0]])
+def draw_among(scores_1K: Array, ids_K: Array, narrowing: Narrowing, uniform: float) -> int:
+    """Return the id of the candidate that the narrowing leaves and a uniform number means."""
+    return int(ids_K[draw(narrowing.of_candidates(scores_1K), np.array([uniform]))[0]])
 
 
 def _below_best(scores_V: Array) -> Array:

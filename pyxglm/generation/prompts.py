@@ -25,7 +25,11 @@ class Prompts(NamedTuple):
 
 
 def prepare(
-    input_ids: Any, attention_mask: Any, settings: GenerationConfig, vocab_size: int | None
+    input_ids: Any,
+    attention_mask: Any,
+    settings: GenerationConfig,
+    vocab_size: int | None,
+    name: str = "input_ids",
 ) -> Prompts:
     """Make a batch of what a caller calls prompts.
 
@@ -43,6 +47,8 @@ def prepare(
         For the special ids.
     vocab_size
         Ids must be below it; ``None``: not checked.
+    name
+        What messages call the prompts.
 
     Raises
     ------
@@ -56,9 +62,9 @@ def prepare(
     >>> ids_BT.tolist(), mask_BT.tolist()
     ([[2, 5, 6], [1, 1, 2]], [[1, 1, 1], [0, 0, 1]])
     """
-    id_rows = [np.empty(0, np.int64)] if input_ids is None else rows(input_ids, "input_ids")
+    id_rows = [np.empty(0, np.int64)] if input_ids is None else rows(input_ids, name)
     for index, row in enumerate(id_rows):
-        _check_ids(row, f"input_ids[{index}]", vocab_size)
+        _check_ids(row, f"{name}[{index}]", vocab_size)
     unequal = len({row.size for row in id_rows}) > 1
     mask_rows = None
     if attention_mask is not None:
@@ -87,7 +93,7 @@ def prepare(
             "attention_mask ends in 0: the batch is padded on the right, but generation goes on"
             " from the last column; pad on the left",
             UserWarning,
-            stacklevel=4,  # the caller of generate or stream
+            stacklevel=5,  # the caller of generate or stream
         )
     return Prompts(ids_BT, mask_BT)
 

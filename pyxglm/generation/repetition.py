@@ -54,6 +54,10 @@ class Repetition:
         self._parameters = list(model._parameters.values())
         return outputs.last_hidden_state, outputs.past_key_values
 
+    def forget(self) -> None:
+        """Drop the recording: rows will have another mask than it was made with."""
+        self._program = None
+
     def _fits(self, model: XGLMModel, cache: KVCache) -> bool:
         """Whether the recording is of this model, these parameters and this state of the cache."""
         program = self._program

@@ -1,4 +1,4 @@
-"""The search: `generate` and `stream`, greedy or sampling, one token a step.
+"""The search: `generate` and `stream`, whatever the strategy.
 
 Each step asks the model for the scores of the next token of every row, lets
 the logits processors change them, chooses, and feeds the choice back in. With
@@ -15,32 +15,46 @@ same as with them.
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
 
 import numpy as np
 
 from pyxglm.dtypes import Array
-from pyxglm.generation.choice import (
-    candidates,
-    candidates_of_best,
-    checked,
-    draw_among,
-    generators,
-    greedy,
-)
-from pyxglm.generation.prompts import Prompts, padding_id, positions, prepare
-from pyxglm.generation.repetition import Repetition
-from pyxglm.generation.scores import AllScores, ask, encoder_inputs, new_cache
+from pyxglm.generation.batches import Progress, in_batches
+from pyxglm.generation.beams.search import beam_search
+from pyxglm.generation.contrastive import contrastive_search
+from pyxglm.generation.one_by_one import one_by_one
+from pyxglm.generation.outputs import GenerateDecoderOnlyOutput
+from pyxglm.generation.plan import Extras, Plan
+from pyxglm.generation.planning import default_settings, plan_of
+from pyxglm.generation.prompts import padding_id, prepare
 from pyxglm.generation.settings import GenerationConfig
+from pyxglm.generation.texts import as_ids
+from pyxglm.outputs import ModelOutput
 
-#: Draws among more tokens than this begin with the scores of all: finding so many
-#: best ones would take longer.
-MOST_BEST = 128
 
-#: A logits processor: (ids so far (B, S), scores (B, V)) -> scores (B, V).
-Processor = Callable[[Array, Array], Array]
+def _assisted(plan: Plan) -> Iterator[Array]:
+    from pyxglm.generation.assisted import assisted
+
+    return assisted(plan)
+
+
+#: Strategies that choose one token after another: they yield each step's ids (B,).
+STEPWISE: dict[str, Callable[[Plan], Iterator[Array]]] = {
+    "greedy_search": one_by_one,
+    "sample": one_by_one,
+    "contrastive_search": contrastive_search,
+    "assisted_generation": _assisted,
+}
+
+#: Strategies that know the text only in the end: they return a structured result.
+WHOLE: dict[str, Callable[[Plan], ModelOutput]] = {
+    "beam_search": beam_search,
+    "beam_sample": beam_search,
+    "group_beam_search": beam_search,
+    "constrained_beam_search": beam_search,
+}
 
 
 class Streamer(Protocol):
@@ -53,107 +67,135 @@ class Streamer(Protocol):
         """Know that there are no more."""
 
 
-class _Plan(NamedTuple):
-    """Everything that was decided before the first step."""
-
-    prompts: Prompts
-    encoder: dict[str, Any]  # arguments of every call besides those that change
-    settings: GenerationConfig
-    steps: int
-    processors: tuple[Processor, ...]
-    random_B: list[np.random.Generator]
-
-
 def generate(
     model: Any,
-    input_ids: Any = None,
-    *,
-    attention_mask: Any = None,
-    encoder_hidden_states: Any = None,
-    encoder_attention_mask: Any = None,
+    inputs: Any = None,
     generation_config: GenerationConfig | None = None,
-    logits_processor: Sequence[Processor] = (),
+    *,
+    input_ids: Any = None,
+    attention_mask: Any = None,
     streamer: Streamer | None = None,
-    seed: int = 0,
-    **settings: Any,
-) -> Array:
+    batch_size: int | None = None,
+    progress: Progress = False,
+    **options: Any,
+) -> Any:
     """Continue each prompt until it ends or is long enough.
 
     Parameters
     ----------
     model
         The model: see this module's text.
-    input_ids
+    inputs, input_ids
         The prompts' ids, (B, T) or lists of unequal length (padded on the
-        left here), or one prompt's. ``None``: one empty prompt.
+        left here), or one prompt's. ``None``: one empty prompt. With
+        ``tokenizer=`` also a text, or a list of texts; see `newline`.
+    generation_config
+        Settings; without it the model's own.
     attention_mask
         Zeros at padding. Without it, lists of unequal length need none; in an
         array, ids equal to `pad_token_id` count as padding.
-    encoder_hidden_states, encoder_attention_mask
-        (B, E, D) and (B, E): what a model with cross-attention attends to at
-        every step. (transformers 4.37 takes them and drops them.)
-    generation_config
-        Settings; without it the model's own.
-    logits_processor
-        Functions ``(ids_BS, scores_BV) -> scores_BV``, applied in order before
-        a token is chosen. Finished rows come along.
     streamer
         Its ``put`` gets the prompts' ids, then the ids of each step, its
         ``end`` tells that they are complete.
-    seed
-        Of the draws when ``do_sample=True``: the same seed gives the same
-        ids. Row r draws from a stream of its own that depends on nothing but
-        `seed` and r: neither on other rows nor on when they finish.
-    **settings
+    batch_size
+        Continue so many prompts at a time, those of similar length together;
+        the results are in the prompts' order. A row's draws do not depend on
+        it; nor does anything else, unless settings look at a row's past with
+        its padding: give `ignore_padding` then.
+    progress
+        With `batch_size`: True shows on standard error how many are done; a
+        function gets the numbers of prompts done, and of all.
+    **options
         Settings of `GenerationConfig` that replace the configured ones:
-        ``max_new_tokens=50``, ``do_sample=True``, ``temperature=0.7`` …
+        ``max_new_tokens=50``, ``do_sample=True``, ``temperature=0.7`` … And:
+
+        ``logits_processor``
+            Functions ``(ids_BS, scores_BV) -> scores_BV``, applied after those
+            that settings ask for. Finished rows come along.
+        ``stopping_criteria``
+            Functions ``(ids_BS, scores) -> bool``, or one bool a row: True
+            ends all rows, or those. `scores` are those kept so far, or None.
+        ``prefix_allowed_tokens_fn``
+            ``(prompt number, ids_S) -> ids`` that may come next.
+        ``assistant_model``
+            A smaller model that proposes tokens; the result is the same.
+        ``encoder_hidden_states``, ``encoder_attention_mask``
+            (B, E, D) and (B, E): what a model with cross-attention attends to
+            at every step. (transformers 4.37 takes them and drops them.) An
+            assistant proposes without them.
+        ``negative_prompt_ids``, ``negative_prompt_attention_mask``
+            What `guidance_scale` leads away from; default: the last token of
+            each prompt.
+        ``past_key_values``
+            A cache of the first columns; appended to if it is a `KVCache`.
+        ``tokenizer``
+            To look for `stop_strings` with, and to encode prompts that are texts.
 
     Returns
     -------
-    ids_BS
+    ids_BS or structured result
         Prompts and continuations, int64. A row that generated an
         ``eos_token_id`` is filled up with ``pad_token_id``; those in its
-        prompt end nothing.
+        prompt end nothing. Row r draws from a random stream of its own that
+        depends on nothing but `seed` and r. With ``return_dict_in_generate``,
+        see `pyxglm.generation.outputs`.
 
     Raises
     ------
     TypeError, ValueError
         If a setting, a prompt or a mask is impossible, or scores are NaN.
+    MemoryError
+        If keys and values would not fit into memory.
 
     Warns
     -----
     UserWarning
-        If the batch is padded on the right, if settings of sampling are given
-        without ``do_sample=True``, or both lengths are.
+        If the batch is padded on the right, if settings are given that the
+        strategy does not use, or both lengths are.
     """
-    encoder = (encoder_hidden_states, encoder_attention_mask)
-    plan = _plan(
-        model, input_ids, attention_mask, encoder, generation_config, logits_processor, seed,
-        settings,
-    )  # fmt: skip
+    if batch_size is not None:
+        if streamer is not None:
+            raise ValueError("streamer is given with batch_size, expected one of them")
+        return _in_batches(
+            model, inputs, generation_config, input_ids, attention_mask, batch_size, progress,
+            options,
+        )  # fmt: skip
+    plan = _plan(model, inputs, generation_config, input_ids, attention_mask, options)
+    if plan.mode in WHOLE:
+        if streamer is not None:
+            raise ValueError(
+                f"streamer is given, expected None: {plan.mode} knows the text only in the end"
+            )
+        result = WHOLE[plan.mode](plan)
+        if not plan.settings.return_dict_in_generate:
+            return result["sequences"]
+        for name, value in collected(plan).items():
+            if value is not None:
+                result[name] = value
+        return result
     if streamer is not None:
         streamer.put(plan.prompts.ids_BT)
-    columns = [plan.prompts.ids_BT]
-    for ids_B in _search(model, plan):
+    columns = [np.repeat(plan.prompts.ids_BT, plan.copies, axis=0)]
+    for ids_B in STEPWISE[plan.mode](plan):
         if streamer is not None:
             streamer.put(ids_B)
         columns.append(ids_B[:, None])
     if streamer is not None:
         streamer.end()
-    return np.concatenate(columns, axis=1)
+    sequences = np.concatenate(columns, axis=1)
+    if not plan.settings.return_dict_in_generate:
+        return sequences
+    return GenerateDecoderOnlyOutput(sequences=sequences, **collected(plan))
 
 
 def stream(
     model: Any,
-    input_ids: Any = None,
-    *,
-    attention_mask: Any = None,
-    encoder_hidden_states: Any = None,
-    encoder_attention_mask: Any = None,
+    inputs: Any = None,
     generation_config: GenerationConfig | None = None,
-    logits_processor: Sequence[Processor] = (),
-    seed: int = 0,
-    **settings: Any,
+    *,
+    input_ids: Any = None,
+    attention_mask: Any = None,
+    **options: Any,
 ) -> Iterator[Array]:
     """Generate, and yield each step's ids as soon as they are chosen.
 
@@ -164,139 +206,110 @@ def stream(
     -------
     iterator of ids_B
         The new id of every row, ``pad_token_id`` for finished rows.
+
+    Raises
+    ------
+    ValueError
+        As in `generate`; and if the strategy knows the text only in the end.
     """
-    encoder = (encoder_hidden_states, encoder_attention_mask)
-    plan = _plan(
-        model, input_ids, attention_mask, encoder, generation_config, logits_processor, seed,
-        settings,
-    )  # fmt: skip
-    return _search(model, plan)
+    plan = _plan(model, inputs, generation_config, input_ids, attention_mask, options)
+    if plan.mode in WHOLE:
+        raise ValueError(f"{plan.mode} cannot be streamed, expected num_beams=1")
+    return STEPWISE[plan.mode](plan)
+
+
+def collected(plan: Plan) -> dict[str, Any]:
+    """Return the parts of a structured result that every strategy has."""
+    s, kept, stepper = plan.settings, plan.kept, plan.stepper
+    if stepper is None:
+        return {}
+    log_probs = np.stack(kept.log_probs, axis=1) if kept.log_probs else None
+    return {
+        "scores": tuple(kept.scores) if s.output_scores else None,
+        "logits": tuple(kept.logits) if s.output_logits else None,
+        "log_probs": log_probs,
+        "attentions": tuple(stepper.attentions) if s.output_attentions else None,
+        "hidden_states": tuple(stepper.hidden_states) if s.output_hidden_states else None,
+        "past_key_values": stepper.cache,
+    }
+
+
+def _in_batches(
+    model: Any,
+    inputs: Any,
+    generation_config: GenerationConfig | None,
+    input_ids: Any,
+    attention_mask: Any,
+    batch_size: int,
+    progress: Progress,
+    options: dict[str, Any],
+) -> Any:
+    extras, changes = _separated(options)
+    for name in ("negative_prompt_ids", "past_key_values"):
+        if getattr(extras, name) is not None:
+            raise ValueError(f"{name} is given with batch_size, expected one of them")
+    settings = _settings(model, generation_config, changes)
+    kept = ("output_scores", "output_logits", "output_attentions", "output_hidden_states")
+    for name in kept:
+        if settings.return_dict_in_generate and getattr(settings, name):
+            raise ValueError(f"{name} is True, expected False with batch_size: batches differ")
+    vocab_size = getattr(getattr(model, "config", None), "vocab_size", None)
+    ids = _ids(inputs, input_ids, extras, settings)
+    prompts = prepare(ids, attention_mask, settings, vocab_size)
+
+    def run(**part: Any) -> Any:
+        given = {**options, **part, "return_dict_in_generate": True}
+        for name in ("encoder_hidden_states", "encoder_attention_mask"):
+            if getattr(extras, name) is not None:
+                given[name] = np.asarray(getattr(extras, name))[part["numbers"]]
+        return generate(model, None, generation_config, **given)
+
+    pad = padding_id(settings, needed=False)
+    result = in_batches(run, prompts, batch_size, progress, pad)
+    return result if settings.return_dict_in_generate else result.sequences
 
 
 def _plan(
     model: Any,
+    inputs: Any,
+    generation_config: GenerationConfig | None,
     input_ids: Any,
     attention_mask: Any,
-    encoder: tuple[Any, Any],
-    generation_config: GenerationConfig | None,
-    logits_processor: Sequence[Processor],
-    seed: int,
-    changes: dict[str, Any],
-) -> _Plan:
-    """Check everything, so that nothing fails half-way that could fail now."""
-    configured = generation_config if generation_config is not None else default_settings(model)
-    settings = configured.updated(**changes)
-    vocab_size = getattr(getattr(model, "config", None), "vocab_size", None)
-    prompts = prepare(input_ids, attention_mask, settings, vocab_size)
-    B, T = prompts.ids_BT.shape
-    if settings.max_new_tokens is not None:
-        if changes.get("max_length") is not None:
-            _warn("max_length is ignored: max_new_tokens is given too")
-        steps = settings.max_new_tokens
-    else:
-        steps = settings.max_length - T
-        if steps < 1:
-            raise ValueError(
-                f"max_length is {settings.max_length} and counts the prompt, which has {T} tokens:"
-                f" expected at least {T + 1}, or max_new_tokens"
-            )
-    if not settings.do_sample:
-        idle = [name for name in ("temperature", "top_k", "top_p") if changes.get(name) is not None]
-        if idle:
-            _warn(f"{', '.join(idle)} without do_sample=True: the search is greedy")
-    return _Plan(
-        prompts, encoder_inputs(model, *encoder, B), settings, int(steps),
-        tuple(logits_processor), generators(seed, B),
-    )  # fmt: skip
+    options: dict[str, Any],
+) -> Plan:
+    extras, changes = _separated(options)
+    settings = _settings(model, generation_config, changes)
+    ids = _ids(inputs, input_ids, extras, settings)
+    return plan_of(model, ids, attention_mask, settings, extras, changes)
 
 
-def default_settings(model: Any) -> GenerationConfig:
-    """Return the model's own settings, or the defaults with its special ids."""
-    settings = getattr(model, "generation_config", None)
-    if isinstance(settings, GenerationConfig):
-        return settings
-    config = getattr(model, "config", None)
-    return GenerationConfig() if config is None else GenerationConfig.from_model_config(config)
-
-
-def _search(model: Any, plan: _Plan) -> Iterator[Array]:
-    """Run the steps."""
-    settings, (ids_BT, mask_BT) = plan.settings, plan.prompts
-    B = len(ids_BT)
-    pad = padding_id(settings, needed=False)
-    unfinished_B = np.ones(B, dtype=bool)
-    cache, past = None, 0
-    if settings.use_cache:
-        # Room for all there may be, within reason: most rows end early, and it can grow.
-        cache = new_cache(model, ids_BT.shape[1] + min(plan.steps, 512))
-    repetition = Repetition()
-    for _ in range(plan.steps):
-        scores, remembered = ask(
-            model,
-            repetition,
-            input_ids=ids_BT[:, past:],
-            attention_mask=mask_BT,
-            position_ids=positions(mask_BT)[:, past:],
-            past_key_values=cache,
-            use_cache=settings.use_cache,
-            **plan.encoder,
+def _settings(
+    model: Any, configured: GenerationConfig | None, changes: dict[str, Any]
+) -> GenerationConfig:
+    """Return the settings of a call."""
+    configured = default_settings(model) if configured is None else configured
+    if not isinstance(configured, GenerationConfig):
+        raise TypeError(
+            f"generation_config is a {type(configured).__name__}, expected a GenerationConfig"
         )
-        next_B = _choose(scores, ids_BT, unfinished_B, plan)
-        next_B = np.where(unfinished_B, next_B, pad)
-        yield next_B
-        unfinished_B &= ~np.isin(next_B, settings.eos_ids)
-        if not unfinished_B.any():
-            return
-        if settings.use_cache:
-            cache, past = remembered, ids_BT.shape[1]
-        ids_BT = np.concatenate([ids_BT, next_B[:, None]], axis=1)
-        mask_BT = np.pad(mask_BT, ((0, 0), (0, 1)), constant_values=1)
+    return configured.updated(**changes)
 
 
-def _choose(scores: AllScores, ids_BS: Array, unfinished_B: Array, plan: _Plan) -> Array:
-    """Choose the next token of every row."""
-    settings = plan.settings
-    enough = _enough(plan)
-    best = scores.best(enough) if enough else None
-    if best is not None:
-        checked(best[0], unfinished_B)
-        if not settings.do_sample:
-            return best[1][:, 0]
-    scores_BV = None if best is not None else _processed(scores, ids_BS, unfinished_B, plan)
-    if scores_BV is not None and not settings.do_sample:
-        return greedy(scores_BV)
-    next_B = np.zeros(len(ids_BS), np.int64)
-    for row in np.flatnonzero(unfinished_B):
-        found = None
-        if best is not None:
-            found = candidates_of_best(best[0][row], best[1][row], settings)
-        if found is None:
-            scores_BV = scores.all() if scores_BV is None else scores_BV
-            found = candidates(scores_BV[row], settings)
-        next_B[row] = draw_among(*found, settings, plan.random_B[row].random())
-    return next_B
+def _separated(options: dict[str, Any]) -> tuple[Extras, dict[str, Any]]:
+    """Separate what is no setting from what is."""
+    given = {name: options[name] for name in _EXTRAS if name in options}
+    for name in ("logits_processor", "stopping_criteria"):
+        value = given.get(name, ())
+        given[name] = () if value is None else (value,) if callable(value) else tuple(value)
+    return Extras(**given), {n: value for n, value in options.items() if n not in _EXTRAS}
 
 
-def _processed(scores: AllScores, ids_BS: Array, unfinished_B: Array, plan: _Plan) -> Array:
-    """Return the scores of all tokens after the logits processors."""
-    scores_BV = scores.all()
-    for processor in plan.processors:
-        scores_BV = processor(ids_BS, scores_BV)
-    return checked(scores_BV, unfinished_B)
+def _ids(inputs: Any, input_ids: Any, extras: Extras, settings: GenerationConfig) -> Any:
+    """Return the prompts that were given, one way or the other; of texts, the ids."""
+    if inputs is not None and input_ids is not None:
+        raise ValueError("inputs and input_ids are given, expected one of them")
+    ids = input_ids if inputs is None else inputs
+    return as_ids(ids, extras.tokenizer, settings.newline)
 
 
-def _enough(plan: _Plan) -> int:
-    """Return how many of the best scores of a row decide; 0 if all are needed.
-
-    For a draw one more than it is among: if that ties with the last, it counts.
-    """
-    if plan.processors:
-        return 0
-    if not plan.settings.do_sample:
-        return 1
-    k = plan.settings.top_k or 0
-    return k + 1 if 0 < k <= MOST_BEST else 0
-
-
-def _warn(message: str) -> None:
-    warnings.warn(message, UserWarning, stacklevel=4)  # the caller of generate or stream
+_EXTRAS = tuple(Extras.__dataclass_fields__)

@@ -1,9 +1,9 @@
 """GenerationConfig: what may be asked of `generate`, checked by name.
 
 The names and defaults are those of transformers 4.37.2
-(`generation/configuration_utils.py`) as far as this `generate` goes, the
-special ids those of every published XGLM. A setting that would change the
-text, but that `generate` does not do, is refused rather than ignored.
+(`generation/configuration_utils.py`), the special ids those of every published
+XGLM. What is impossible or contradicts itself is refused with the reason
+(`setting_checks`).
 """
 
 from __future__ import annotations
@@ -16,50 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pyxglm.files import write_atomically
+from pyxglm.generation.setting_checks import check_relations, check_values, pairs_of_bias
 from pyxglm.strict_json import read_json
 
 FILE_NAME = "generation_config.json"
-
-#: transformers' settings that change what generate returns and that this one
-#: does not do, with the values that ask for nothing.
-NEUTRAL: dict[str, tuple[Any, ...]] = {
-    "num_beams": (1, None),
-    "num_beam_groups": (1,),
-    "num_return_sequences": (1, None),
-    "min_length": (0, None),
-    "min_new_tokens": (None, 0),
-    "max_time": (None,),
-    "penalty_alpha": (None,),
-    "typical_p": (1.0, None),
-    "epsilon_cutoff": (0.0, None),
-    "eta_cutoff": (0.0, None),
-    "diversity_penalty": (0.0,),
-    "repetition_penalty": (1.0, None),
-    "encoder_repetition_penalty": (1.0, None),
-    "no_repeat_ngram_size": (0, None),
-    "encoder_no_repeat_ngram_size": (0, None),
-    "bad_words_ids": (None,),
-    "force_words_ids": (None,),
-    "renormalize_logits": (False, None),
-    "constraints": (None,),
-    "forced_bos_token_id": (None,),
-    "forced_eos_token_id": (None,),
-    "remove_invalid_values": (False, None),
-    "exponential_decay_length_penalty": (None,),
-    "suppress_tokens": (None,),
-    "begin_suppress_tokens": (None,),
-    "forced_decoder_ids": (None,),
-    "sequence_bias": (None,),
-    "guidance_scale": (None, 1.0),
-    "prompt_lookup_num_tokens": (None,),
-    "output_attentions": (False,),
-    "output_hidden_states": (False,),
-    "output_scores": (False,),
-    "return_dict_in_generate": (False,),
-}
 
 
 @dataclass
@@ -73,20 +34,79 @@ class GenerationConfig:
         is short: give `max_new_tokens`).
     max_new_tokens
         Most tokens to add; takes precedence over `max_length`.
+    min_length, min_new_tokens
+        Tokens before which no `eos_token_id` is chosen: with the prompt, without.
+    early_stopping
+        When a beam search ends: True, as soon as there are `num_beams`
+        complete texts; False, when a better one is unlikely; ``"never"``,
+        when there cannot be a better one.
+    max_time
+        Seconds after which no further token is begun.
+    stop_strings
+        A text, or several, that end a row once generated (needs
+        ``tokenizer=``).
     do_sample
-        Draw tokens (True) or take the best one each time (False, greedy).
-    temperature, top_k, top_p
-        How a draw is narrowed: see `pyxglm.generation.processors`. ``None``,
-        or 0 for `top_k`, turns one off.
+        Draw tokens (True) or take the best one each time (False).
+    seed
+        Of the draws: the same seed gives the same ids.
+    num_beams, num_beam_groups
+        Texts that a beam search follows at a time, and the groups they are in.
+    penalty_alpha, low_memory
+        Contrastive search, with `top_k` candidates; one after the other.
     use_cache
         Keep keys and values of earlier tokens instead of computing them again.
-    bos_token_id
-        Stands for an empty prompt.
+    temperature, top_k, top_p, min_p, typical_p, epsilon_cutoff, eta_cutoff
+        How a draw is narrowed: see `pyxglm.generation.processors.narrowing`.
+        ``None``, or 0 for `top_k`, turns one off.
+    diversity_penalty
+        Taken from a token's score for every beam of an earlier group that chose it.
+    repetition_penalty, encoder_repetition_penalty, no_repeat_ngram_size, \
+encoder_no_repeat_ngram_size
+        See `pyxglm.generation.processors.repeats`. The "encoder" of a decoder
+        is its prompt.
+    length_penalty
+        A beam's score is its log-probability over its length to this power.
+    bad_words_ids, sequence_bias, suppress_tokens, begin_suppress_tokens
+        See `pyxglm.generation.processors.words`. `sequence_bias` is a dict
+        from tuples of ids to numbers, or a list of ``[ids, number]``.
+    force_words_ids, constraints
+        What a beam search must bring into the text.
+    renormalize_logits, remove_invalid_values
+        See `pyxglm.generation.processors.values`.
+    forced_bos_token_id, forced_eos_token_id, forced_decoder_ids, \
+exponential_decay_length_penalty
+        See `pyxglm.generation.processors.lengths`.
+    guidance_scale
+        Classifier-free guidance: see `pyxglm.generation.processors.guidance`.
+    num_return_sequences
+        Texts for each prompt: draws of their own, or the best beams.
+    output_attentions, output_hidden_states, output_scores, output_logits, output_log_probs
+        What a structured result holds besides the ids.
+    return_dict_in_generate
+        Return a structured result (`pyxglm.generation.outputs`) instead of ids.
     pad_token_id
         Fills up short prompts on the left, finished rows on the right;
         ``None``: the (first) `eos_token_id` does.
+    bos_token_id
+        Stands for an empty prompt.
     eos_token_id
         The id, or list of ids, that ends a row; ``None``: no row ends early.
+    decoder_start_token_id
+        Kept for encoder-decoder models; a decoder does not read it.
+    num_assistant_tokens, num_assistant_tokens_schedule
+        Tokens that an ``assistant_model`` proposes at a time; ``"heuristic"``:
+        two more when all were right, else one fewer; ``"constant"``.
+    prompt_lookup_num_tokens
+        Propose so many tokens that once followed the last ones in the text.
+    newline
+        What a line break in a prompt given as text means: ``"space"``, as for
+        transformers' tokenizer, or ``"eos"``, the token between paragraphs of
+        XGLM's training text.
+    ignore_padding
+        Do not let padding count as tokens of a row in processors that look at
+        the past (in transformers it does): every row is independent of its batch.
+    generation_kwargs
+        Kept as it is.
     extra
         Other keys of a generation_config.json, kept for a round trip.
 
@@ -105,14 +125,61 @@ class GenerationConfig:
 
     max_length: int = 20
     max_new_tokens: int | None = None
+    min_length: int | None = 0
+    min_new_tokens: int | None = None
+    early_stopping: bool | str = False
+    max_time: float | None = None
+    stop_strings: str | list[str] | None = None
     do_sample: bool = False
+    seed: int = 0
+    num_beams: int = 1
+    num_beam_groups: int = 1
+    penalty_alpha: float | None = None
+    low_memory: bool | None = None
+    use_cache: bool = True
     temperature: float | None = 1.0
     top_k: int | None = 50
     top_p: float | None = 1.0
-    use_cache: bool = True
-    bos_token_id: int | None = 0
+    min_p: float | None = None
+    typical_p: float | None = 1.0
+    epsilon_cutoff: float | None = 0.0
+    eta_cutoff: float | None = 0.0
+    diversity_penalty: float = 0.0
+    repetition_penalty: float | None = 1.0
+    encoder_repetition_penalty: float | None = 1.0
+    length_penalty: float = 1.0
+    no_repeat_ngram_size: int | None = 0
+    encoder_no_repeat_ngram_size: int | None = 0
+    bad_words_ids: list[list[int]] | None = None
+    sequence_bias: Any = None
+    force_words_ids: Any = None
+    constraints: Any = None
+    renormalize_logits: bool = False
+    remove_invalid_values: bool = False
+    forced_bos_token_id: int | None = None
+    forced_eos_token_id: int | list[int] | None = None
+    forced_decoder_ids: list[list[int]] | None = None
+    exponential_decay_length_penalty: Any = None
+    suppress_tokens: list[int] | None = None
+    begin_suppress_tokens: list[int] | None = None
+    guidance_scale: float | None = None
+    num_return_sequences: int = 1
+    output_attentions: bool = False
+    output_hidden_states: bool = False
+    output_scores: bool = False
+    output_logits: bool = False
+    output_log_probs: bool = False
+    return_dict_in_generate: bool = False
     pad_token_id: int | None = 1
+    bos_token_id: int | None = 0
     eos_token_id: int | list[int] | None = 2
+    decoder_start_token_id: int | None = None
+    num_assistant_tokens: int = 5
+    num_assistant_tokens_schedule: str = "heuristic"
+    prompt_lookup_num_tokens: int | None = None
+    newline: str = "space"
+    ignore_padding: bool = False
+    generation_kwargs: dict[str, Any] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -120,35 +187,11 @@ class GenerationConfig:
 
     def validate(self) -> None:
         """Check every setting (again: attributes may have been assigned)."""
-        for name in ("do_sample", "use_cache"):
-            value = getattr(self, name)
-            if not isinstance(value, (bool, np.bool_)):
-                raise TypeError(f"{name} is {value!r}, expected True or False")
-        _check_integer("max_length", self.max_length, least=1)
-        if self.max_new_tokens is not None:
-            _check_integer("max_new_tokens", self.max_new_tokens, least=1)
-        if self.top_k is not None:
-            _check_integer("top_k", self.top_k, least=0)
-        if self.temperature is not None:
-            _check_number("temperature", self.temperature, most=float("inf"))
-        if self.top_p is not None:
-            _check_number("top_p", self.top_p, most=1)
-        for name in ("bos_token_id", "pad_token_id"):
-            if getattr(self, name) is not None:
-                _check_integer(name, getattr(self, name), least=0)
-        if isinstance(self.eos_token_id, (list, tuple)):
-            if not self.eos_token_id:
-                raise ValueError("eos_token_id is an empty list, expected ids or None")
-            for index, id_ in enumerate(self.eos_token_id):
-                _check_integer(f"eos_token_id[{index}]", id_, least=0)
-        elif self.eos_token_id is not None:
-            _check_integer("eos_token_id", self.eos_token_id, least=0)
-        for name, neutral in NEUTRAL.items():
-            if name in self.extra and self.extra[name] not in neutral:
-                raise ValueError(
-                    f"{name} is {self.extra[name]!r}, expected {neutral[0]!r}:"
-                    " generate does greedy search and sampling without it"
-                )
+        for name in _NONE_IS_DEFAULT:  # as in transformers, where it asks for nothing
+            if getattr(self, name) is None:
+                setattr(self, name, _DEFAULTS[name])
+        check_values({name: getattr(self, name) for name in SETTINGS})
+        check_relations(self)
 
     @property
     def eos_ids(self) -> tuple[int, ...]:
@@ -167,13 +210,26 @@ class GenerationConfig:
         TypeError
             If there is no setting of a name.
         """
-        known = set(SETTINGS) | set(NEUTRAL)
         for name in settings:
-            if name not in known:
-                near = difflib.get_close_matches(name, sorted(known), n=1)
+            if name not in SETTINGS:
+                near = difflib.get_close_matches(name, sorted(SETTINGS), n=1)
                 hint = f"did you mean {near[0]!r}?" if near else f"expected {', '.join(SETTINGS)}"
                 raise TypeError(f"generate has no setting {name!r}, {hint}")
         return self.from_dict({**self.to_dict(), **settings})
+
+    def update(self, **settings: Any) -> dict[str, Any]:
+        """Replace settings in place, as in transformers; return those that are none.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As the constructor; then nothing is changed.
+        """
+        own = {name: value for name, value in settings.items() if name in SETTINGS}
+        changed = self.updated(**own)
+        for name in own:
+            setattr(self, name, getattr(changed, name))
+        return {name: value for name, value in settings.items() if name not in own}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> GenerationConfig:
@@ -223,11 +279,32 @@ class GenerationConfig:
             ) from None
 
     def save_pretrained(self, directory: str | Path) -> None:
-        """Write ``generation_config.json`` into a directory, made if need be."""
+        """Write ``generation_config.json`` into a directory, made if need be.
+
+        Written are `extra`, the special ids, and what differs from the
+        defaults, as transformers does.
+
+        Raises
+        ------
+        ValueError
+            If there are `constraints`: objects, which JSON cannot hold.
+        """
+        if self.constraints is not None:
+            raise ValueError(
+                "constraints are objects, expected None in settings that are to be saved:"
+                " give them to generate"
+            )
+        values = {
+            name: value
+            for name, value in self.to_dict().items()
+            if name in _ALWAYS_SAVED or value != _DEFAULTS.get(name, self)
+        }
+        if self.sequence_bias is not None:  # JSON has no tuples for keys
+            values["sequence_bias"] = [[[*ids], b] for ids, b in pairs_of_bias(self.sequence_bias)]
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
         text = json.dumps(
-            self.to_dict(),
+            values,
             indent=2,
             sort_keys=True,
             allow_nan=False,
@@ -239,17 +316,11 @@ class GenerationConfig:
 #: The names of the settings, in order.
 SETTINGS = tuple(part.name for part in dataclasses.fields(GenerationConfig) if part.name != "extra")
 
-
-def _check_integer(name: str, value: object, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name} is {value!r}, expected an integer")
-    if value < least:
-        raise ValueError(f"{name} is {value}, expected {least} or more")
-
-
-def _check_number(name: str, value: object, most: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise TypeError(f"{name} is {value!r}, expected a number")
-    if not (0 < value <= most and np.isfinite(value)):  # NaN compares false
-        limit = "a finite number above 0" if np.isinf(most) else f"above 0 and at most {most}"
-        raise ValueError(f"{name} is {value}, expected {limit}")
+_DEFAULTS = {part.name: part.default for part in dataclasses.fields(GenerationConfig)}
+_DEFAULTS["generation_kwargs"] = {}
+_NONE_IS_DEFAULT = (
+    "num_beams", "num_beam_groups", "num_return_sequences", "diversity_penalty", "length_penalty",
+    "renormalize_logits", "remove_invalid_values", "output_attentions", "output_hidden_states",
+    "output_scores", "return_dict_in_generate", "early_stopping",
+)  # fmt: skip
+_ALWAYS_SAVED = ("bos_token_id", "eos_token_id", "pad_token_id")

@@ -9,13 +9,12 @@ always concatenate to exactly what decoding the whole gives.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from pyxglm.dtypes import Array
+from pyxglm.generation.setting_checks import stop_texts
 
 #: What `clean_up_tokenization_spaces` replaces, in this order, by what.
 CLEANUPS = (
@@ -54,9 +53,7 @@ class StreamReplacer:
     def push(self, text: str) -> str:
         """Take more text; return what is certain now."""
         *before, rest = (self._held + text).split(self._old)
-        most = min(len(self._old) - 1, len(rest))
-        lengths = (n for n in range(most, 0, -1) if rest.endswith(self._old[:n]))
-        certain = len(rest) - next(lengths, 0)
+        certain = len(rest) - _begun(rest, self._old)
         self._held = rest[certain:]
         return self._new.join([*before, rest[:certain]])
 
@@ -64,6 +61,59 @@ class StreamReplacer:
         """Return what was held back: nothing follows, so it is no match."""
         rest, self._held = self._held, ""
         return rest
+
+
+class StreamStopper:
+    """A text that arrives in pieces, up to the first of some strings.
+
+    Held back is only the end that may be the beginning of one.
+
+    Parameters
+    ----------
+    stop_strings
+        One or several; none: nothing is held back.
+
+    Attributes
+    ----------
+    stopped
+        Whether one has come: then there is no more text.
+
+    Examples
+    --------
+    >>> stopper = StreamStopper(["</q>"])
+    >>> [stopper.push(piece) for piece in ("a <", "b <", "/q", "> c", "d")], stopper.stopped
+    (['a ', '<b ', '', '', ''], True)
+    """
+
+    def __init__(self, stop_strings: str | Iterable[str]) -> None:
+        self._stops = stop_texts(stop_strings)
+        self._held = ""
+        self.stopped = False
+
+    def push(self, text: str) -> str:
+        """Take more text; return what is certain now."""
+        if self.stopped:
+            return ""
+        text = self._held + text
+        places = [text.find(stop) for stop in self._stops if stop in text]
+        if places:
+            self.stopped, self._held = True, ""
+            return text[: min(places)]
+        held = max((_begun(text, stop) for stop in self._stops), default=0)
+        certain = len(text) - held
+        self._held = text[certain:]
+        return text[:certain]
+
+    def finish(self) -> str:
+        """Return what was held back: nothing follows."""
+        rest, self._held = self._held, ""
+        return rest
+
+
+def _begun(text: str, match: str) -> int:
+    """Return how much of the end of a text may be the beginning of a match."""
+    most = min(len(match) - 1, len(text))
+    return next((n for n in range(most, 0, -1) if text.endswith(match[:n])), 0)
 
 
 class IncrementalDecoder:
@@ -101,9 +151,19 @@ class IncrementalDecoder:
         self._cleaners = [
             StreamReplacer(*pair) for pair in CLEANUPS if clean_up_tokenization_spaces
         ]
+        self._stopper = StreamStopper(())
         self._window: list[int] = []
         self._told = 0  # of the window's ids, how many have their text out
         self._told_text = ""  # the text of those
+
+    def stop_at(self, stop_strings: str | Iterable[str]) -> None:
+        """Return no more text, from now on, than what comes before any of some strings."""
+        self._stopper = StreamStopper(stop_strings)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether one of those strings has come."""
+        return self._stopper.stopped
 
     def push(self, ids: Iterable[int]) -> str:
         """Take more ids; return the text that is certain now (often none)."""
@@ -117,12 +177,13 @@ class IncrementalDecoder:
             self._window = self._window[self._told :]
             text = behind
         self._told, self._told_text = len(self._window), text
-        return self._clean(new)
+        return self._clean(self._stopper.push(new))
 
     def finish(self) -> str:
         """Return the rest: no more ids will come."""
         text = self._decode(self._window)[len(self._told_text) :]
         self._window, self._told, self._told_text = [], 0, ""
+        text = self._stopper.push(text) + self._stopper.finish()
         for cleaner in self._cleaners:
             text = cleaner.push(text) + cleaner.finish()
         return text
@@ -140,7 +201,12 @@ class IncrementalDecoder:
 
 
 def text_pieces(
-    tokenizer: Any, steps: Iterable[Any], *, prompt_ids: Iterable[int] = (), **options: Any
+    tokenizer: Any,
+    steps: Iterable[Any],
+    *,
+    prompt_ids: Iterable[int] = (),
+    stop_strings: str | Iterable[str] = (),
+    **options: Any,
 ) -> Iterator[str]:
     """Yield the text of one row's ids as soon as it is certain.
 
@@ -153,6 +219,9 @@ def text_pieces(
     prompt_ids
         The ids before. Their text is not yielded, but what follows is decoded
         as its continuation, with the space between words.
+    stop_strings
+        The text goes on until one of them comes, which is not yielded, nor is
+        any of its beginning.
     **options
         ``skip_special_tokens`` and ``clean_up_tokenization_spaces``, see
         `IncrementalDecoder`.
@@ -171,6 +240,7 @@ def text_pieces(
     """
     decoder = IncrementalDecoder(tokenizer, **options)
     decoder.push(prompt_ids)
+    decoder.stop_at(stop_strings)
     for step in steps:
         piece = decoder.push(single(step))
         if piece:
@@ -178,6 +248,62 @@ def text_pieces(
     rest = decoder.finish()
     if rest:
         yield rest
+
+
+def row_pieces(
+    tokenizer: Any,
+    steps: Iterable[Any],
+    *,
+    prompt_ids: Sequence[Iterable[int]] = (),
+    stop_strings: str | Iterable[str] = (),
+    **options: Any,
+) -> Iterator[tuple[int, str]]:
+    """Yield the text of several rows' ids as soon as it is certain, with the row's number.
+
+    Parameters
+    ----------
+    tokenizer, stop_strings, **options
+        As for `text_pieces`.
+    steps
+        What `stream` yields: for each step an id of every row.
+    prompt_ids
+        The ids before, of each row; none: there are no prompts.
+
+    Yields
+    ------
+    (int, str)
+        Each row's pieces are those that `text_pieces` yields for it.
+
+    Raises
+    ------
+    ValueError
+        If a step has another number of rows than there are prompts.
+    """
+    decoders: list[IncrementalDecoder] = []
+
+    def begin(rows: int) -> None:
+        for ids in prompt_ids or [()] * rows:
+            decoders.append(IncrementalDecoder(tokenizer, **options))
+            decoders[-1].push(ids)
+            decoders[-1].stop_at(stop_strings)
+
+    for step in steps:
+        ids_B = np.atleast_1d(np.asarray(step))
+        if not decoders:
+            begin(len(ids_B))
+        if ids_B.shape != (len(decoders),):
+            raise ValueError(
+                f"a step has ids of shape {ids_B.shape}, expected one for each of"
+                f" {len(decoders)} rows"
+            )
+        for row, decoder in enumerate(decoders):
+            piece = decoder.push([int(ids_B[row])])
+            if piece:
+                yield row, piece
+    for row, decoder in enumerate(decoders):
+        rest = decoder.finish()
+        if rest:
+            yield row, rest
 
 
 def single(step: Any) -> list[int]:
@@ -190,57 +316,3 @@ def single(step: Any) -> list[int]:
     if ids.shape != (1,):
         raise ValueError(f"a step has ids of shape {ids.shape}, expected one row's: shape (1,)")
     return [int(ids[0])]
-
-
-class TextStreamer:
-    """Write text while `generate` runs: ``generate(..., streamer=TextStreamer(tokenizer))``.
-
-    Parameters
-    ----------
-    tokenizer
-        Anything with transformers' ``decode``.
-    skip_prompt
-        Do not write the prompt's text.
-    write
-        Called with each piece of text; by default it goes to standard output.
-    **options
-        ``skip_special_tokens`` (default False here, as in transformers) and
-        ``clean_up_tokenization_spaces``.
-    """
-
-    def __init__(
-        self,
-        tokenizer: Any,
-        skip_prompt: bool = False,
-        write: Callable[[str], object] | None = None,
-        **options: Any,
-    ) -> None:
-        self._tokenizer, self._skip_prompt = tokenizer, skip_prompt
-        self._write = _write_out if write is None else write
-        self._options = {"skip_special_tokens": False, **options}
-        self._decoder: IncrementalDecoder | None = None
-
-    def put(self, value: Array) -> None:
-        """Take the prompt (1, T) first, then each step's id (1,)."""
-        ids = np.asarray(value)
-        if ids.ndim > 1 and len(ids) != 1:
-            raise ValueError(f"TextStreamer got {len(ids)} rows, expected one prompt")
-        if self._decoder is None:
-            self._decoder = IncrementalDecoder(self._tokenizer, **self._options)
-            piece = self._decoder.push(ids.reshape(-1))
-            piece = "" if self._skip_prompt else piece
-        else:
-            piece = self._decoder.push(single(ids))
-        if piece:
-            self._write(piece)
-
-    def end(self) -> None:
-        """Write what was held back, and a line end."""
-        rest = self._decoder.finish() if self._decoder is not None else ""
-        self._decoder = None
-        self._write(rest + "\n")
-
-
-def _write_out(text: str) -> None:
-    sys.stdout.write(text)
-    sys.stdout.flush()

@@ -11,7 +11,7 @@ import pytest
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
 
 #: All but those that draw, which need more than the tests do.
-SCRIPTS = ("common", "rows", "runtimes", "kernels", "model", "peers", "readme")
+SCRIPTS = ("common", "rows", "runtimes", "kernels", "model", "peers", "generation", "readme")
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,8 @@ def measured(script, monkeypatch, tmp_path):
     monkeypatch.setattr(runtimes, "PAUSE", 0)
     small = {"generation": rows.Row("generation", Job("both", 4, 2))}
     monkeypatch.setattr(runtimes, "MEMORY", small)
+    greedy = rows.Row("greedy", Job("greedy", 0, 2, 1, 3))
+    monkeypatch.setitem(rows.GENERATION, "greedy", greedy)
     monkeypatch.setattr(script("model"), "CONTEXTS", {0: JOB, 8: Job("generate", 0, 2, 1, 8)})
     for name in ("prompt_512_last", "decode_b1"):
         monkeypatch.setitem(rows.ROWS, name, rows.ROWS[name]._replace(job=JOB))
@@ -48,7 +50,8 @@ def test_results_of_every_script_and_the_tables_of_them(measured, script, tmp_pa
     kernels = measured("kernels", "--op", "relu")
     model = measured("model", *small, "decode_b1", "prompt_512_last")
     peers = measured("peers", *small, "decode_b1")
-    for one in (kernels, model, peers):
+    generation = measured("generation", "-r", "1", "-t", "1", "--rows", "greedy", "beams")
+    for one in (kernels, model, peers, generation):
         assert {"cpu", "cpus", "isa", "compiler", "numpy", "python", "commit", "date"} <= set(
             one["environment"]
         )
@@ -70,7 +73,15 @@ def test_results_of_every_script_and_the_tables_of_them(measured, script, tmp_pa
     assert by_runtime["pyxglm"]["tokens_per_second"] > 0
     assert by_runtime["torch float32"] == {"error": "no --torch-python was given"}
 
+    assert [(one["name"], one["tokens"]) for one in generation["rows"]] == [
+        ("greedy", 2), ("beams", 256)
+    ]  # fmt: skip
+    greedy = generation["rows"][0]["runtimes"]
+    assert greedy["transformers"] == {"error": "no --torch-python was given"}
+
     text = script("readme").generated(tmp_path, tmp_path, tmp_path)
+    rate = script("readme").number(greedy["pyxglm"]["tokens_per_second"])
+    assert f"| greedy | 1 | {rate} | – | – |\n" in text
     rate = script("readme").number(by_runtime["pyxglm"]["tokens_per_second"])
     assert f"| decode, batch 1 (tokens/s) | {rate} |\n" in text
     assert "Absent: torch float32: no --torch-python was given." in text

@@ -45,7 +45,21 @@ def one_line(result) -> str:
         (["generate", "a", "--top-p", "1.5"], "top_p is 1.5, expected above 0 and at most 1"),
         (["generate", "a", "--seed", "-1"], "seed is -1, expected 0 or more"),
         (["generate", "a", "--see", "1"], "unrecognized arguments: --see"),
-        (["generate", "a", "--line-breaks", "x"], "argument --line-breaks: invalid choice: 'x'"),
+        (
+            ["generate", "a", "--line-breaks", "x"],
+            "argument --line-breaks/--newline: invalid",
+        ),
+        (["generate", "a", "--jsonl", "x"], "PROMPT and --jsonl FILE are given, expected one of"),
+        (["generate", "a", "--json", "-i"], "--interactive is given with --json or --jsonl, exp"),
+        (["generate", "a", "--json", "--stream"], "--stream is given with --json, which tells"),
+        (["generate", "a", "--beams", "2", "--stream"], "--stream is given with --beams, which"),
+        (["generate", "a", "--set", "top_k"], "--set got 'top_k', expected NAME=JSON"),
+        (["generate", "a", "--set", "top_k=x"], "--set top_k got 'x', expected a value of JSON"),
+        (["generate", "a", "--set", "top_q=1"], "generate has no setting 'top_q', did you mean"),
+        (["generate", "a", "--beams", "2", "--penalty-alpha", "0.5"], "num_beams is 2, expected"),
+        (["generate", "a", "--force-words", "b"], "num_beams is 1, expected 2 or more: force_wo"),
+        (["generate", "a", "--batch-size", "0"], "batch_size is 0, expected 1 or more"),
+        (["generate", "a", "--num-beam-groups", "2"], "num_beams is 1, expected a multiple of"),
         (["generate", "a", "--revision", "x"], "--revision is given without -m MODEL"),
         (["info", "--cache-dir", "x"], "--cache-dir is given without -m MODEL"),
         (["info", "x"], "unrecognized arguments: x"),
@@ -71,6 +85,9 @@ def test_bad_usage(pyxglm, words, message):
     [
         (["generate", "-f", "{tmp}/none.txt"], r"{tmp}/none\.txt: No such file or directory"),
         (["generate", "-f", "{tmp}"], r"{tmp}: Is a directory"),
+        (["generate", "--jsonl", "{tmp}/bad.jsonl"], r"{tmp}/bad\.jsonl: line 2 is '\[1\]', expec"),
+        (["generate", "--jsonl", "{tmp}/empty.jsonl"], r"{tmp}/empty\.jsonl has no lines, expect"),
+        (["generate", "a", "--few-shot", "{tmp}/none"], r"{tmp}/none: No such file or directory"),
         (["generate", "-f", "{tmp}/bad.txt"], r"{tmp}/bad\.txt: byte 2 is 0xff, expected UTF-8"),
         (["generate", "a", "-m", "{tmp}/none"], r"'{tmp}/none': there is no such directory"),
         (["info", "-m", "{tmp}"], r"{tmp}: there is no config\.json in this directory"),
@@ -86,6 +103,8 @@ def test_bad_usage(pyxglm, words, message):
 )
 def test_bad_files_and_names(pyxglm, tmp_path, words, message):
     (tmp_path / "bad.txt").write_bytes(b"ab\xff")
+    (tmp_path / "bad.jsonl").write_text('"a"\n[1]\n')
+    (tmp_path / "empty.jsonl").write_text("\n")
     result = pyxglm(*(word.replace("{tmp}", str(tmp_path)) for word in words))
     assert re.match(message.replace("{tmp}", re.escape(str(tmp_path))), one_line(result))
 

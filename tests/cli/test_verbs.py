@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from pyxglm import KVCache, XGLMConfig, XGLMForCausalLM, XGLMTokenizer
-from pyxglm.cli.memory import working
 from pyxglm.generation import generate
+from pyxglm.memory import working
 from pyxglm.ops import native_buffers
 from pyxglm.ops import native_library as library
 

@@ -2,7 +2,8 @@
 
 Needs torch and transformers 4.37.2; the tests need only the file it writes.
 Scores lie on a coarse grid, so that top-k meets ties; top-p's lie at random,
-because the order in which torch sorts equal scores is nobody's promise.
+because the order in which torch sorts equal scores is nobody's promise; so do
+typical's.
 """
 
 from __future__ import annotations
@@ -27,6 +28,19 @@ SETTINGS = [
     {"top_k": 0, "top_p": 0.999},
     {"top_k": 10, "top_p": 0.8, "temperature": 1.7},
     {"top_k": 3, "top_p": 0.3, "temperature": 0.5},
+    {"top_k": 0, "typical_p": 0.9},
+    {"top_k": 0, "typical_p": 0.2},
+    {"top_k": 10, "typical_p": 0.5},
+    {"top_k": 0, "epsilon_cutoff": 0.02},
+    {"top_k": 0, "epsilon_cutoff": 0.9},
+    {"top_k": 0, "eta_cutoff": 0.02},
+    {"top_k": 0, "eta_cutoff": 0.6},
+    {"top_k": 20, "top_p": 0.95, "typical_p": 0.8, "epsilon_cutoff": 0.03, "eta_cutoff": 0.01},
+    {"top_k": 1, "num_beams": 2},
+    {"top_k": 0, "top_p": 0.01, "num_beams": 2, "eos_token_id": [2, 3]},
+    {"top_k": 0, "typical_p": 0.05, "num_beams": 2},
+    {"top_k": 0, "epsilon_cutoff": 0.9, "num_beams": 2},
+    {"top_k": 0, "eta_cutoff": 0.9, "num_beams": 2, "renormalize_logits": True},
 ]
 
 
@@ -36,7 +50,7 @@ def main() -> None:
     cases = []
     for settings in SETTINGS:
         scores = torch.randn(3, 40, generator=random) * 2
-        if "top_p" not in settings:
+        if not {"top_p", "typical_p"} & set(settings):
             scores = (scores * 2).round() / 2
         warpers = GenerationMixin()._get_logits_warper(GenerationConfig(do_sample=True, **settings))
         warped = warpers(torch.zeros(3, 1, dtype=torch.long), scores).tolist()

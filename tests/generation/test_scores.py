@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from pyxglm import XGLMConfig, XGLMForCausalLM
-from pyxglm.generation import generate, search
+from pyxglm.generation import generate, one_by_one
 from pyxglm.generation.choice import candidates, candidates_of_best, draw_among
+from pyxglm.generation.processors.order import Narrowing
 from pyxglm.generation.scores import HiddenScores
 from pyxglm.generation.settings import GenerationConfig
 from pyxglm.ops import available_backends, backend_module, reference
@@ -72,7 +73,7 @@ def test_a_draw_is_the_same(models, asked, settings):
             generate(other, PROMPTS, **options).tolist()
         )
     k = settings.get("top_k", 50)
-    assert set(asked) == ({k + 1} if k and k <= search.MOST_BEST else {"all"})
+    assert set(asked) == ({k + 1} if k and k <= one_by_one.MOST_BEST else {"all"})
 
 
 def test_processors_see_all_scores(models, asked):
@@ -121,16 +122,17 @@ def test_scores_that_are_broken_are_refused_alike(scores, words, settings, model
 
 def test_equal_scores_at_the_edge_of_the_best():
     """With ties there, the best ones do not tell who else is as good: all scores do."""
-    settings = GenerationConfig(do_sample=True, top_k=3)
+    narrowing = Narrowing(GenerationConfig(do_sample=True, top_k=3))
     scores_V = np.array([1.0, 2, 2, 0, 2, 5, 2], np.float32)
-    assert candidates(scores_V, settings)[1].tolist() == [1, 2, 4, 5, 6]
+    assert candidates(scores_V, narrowing)[1].tolist() == [1, 2, 4, 5, 6]
     ids = np.argsort(-scores_V, kind="stable")[:4]
-    assert candidates_of_best(scores_V[ids], ids, settings) is None
+    assert candidates_of_best(scores_V[ids], ids, narrowing) is None
     # Different as float32, the same once the best one is subtracted.
     scores_V = np.array([1.0, 1e-30, 2e-30, -1, -2], np.float32)
     ids = np.array([0, 2, 1])
-    assert candidates_of_best(scores_V[ids], ids, settings.updated(top_k=2)) is None
-    assert candidates(scores_V, settings.updated(top_k=2))[1].tolist() == [0, 1, 2]
+    narrowing = Narrowing(GenerationConfig(do_sample=True, top_k=2))
+    assert candidates_of_best(scores_V[ids], ids, narrowing) is None
+    assert candidates(scores_V, narrowing)[1].tolist() == [0, 1, 2]
 
 
 def test_ties_are_drawn_from_alike(asked):
@@ -156,15 +158,17 @@ def test_candidates_of_the_best_have_the_same_bits(seed):
     k = int(generator.integers(1, 60))
     temperature = float(generator.choice([1.0, 0.3, 1e-300, 7.0]))
     settings = GenerationConfig(do_sample=True, top_k=k, top_p=0.9, temperature=temperature)
+    narrowing = Narrowing(settings)
     values, ids = reference.head_top(np.ones((1, 1), np.float32), scores_V[:, None], k + 1)
-    few, every = candidates_of_best(values[0], ids[0], settings), candidates(scores_V, settings)
+    few = candidates_of_best(values[0], ids[0], narrowing)
+    every = candidates(scores_V, narrowing)
     if few is None:
         assert len(every[1]) > k or temperature == 1e-300
         return
     assert few[1].tolist() == every[1].tolist()
     assert few[0].tobytes() == every[0].tobytes()
     for uniform in generator.random(9):
-        assert draw_among(*few, settings, uniform) == draw_among(*every, settings, uniform)
+        assert draw_among(*few, narrowing, uniform) == draw_among(*every, narrowing, uniform)
 
 
 @pytest.mark.parametrize("backend", available_backends())

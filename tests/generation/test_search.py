@@ -269,3 +269,62 @@ def test_callers_arrays_are_left_alone():
     mask = np.array([[1, 1, 1], [0, 1, 1]])
     generate(FakeModel(), ids, attention_mask=mask, max_new_tokens=3)
     assert (ids.tolist(), mask.tolist()) == ([[2, 5, 6], [1, 2, 7]], [[1, 1, 1], [0, 1, 1]])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("suppress_tokens", [3, 12]),
+        ("begin_suppress_tokens", [12]),
+        ("bad_words_ids", [[3], [4, 12]]),
+        ("sequence_bias", {(12,): 1.0}),
+        ("forced_bos_token_id", 12),
+        ("forced_eos_token_id", [2, 12]),
+        ("forced_decoder_ids", [[1, 12]]),
+        ("pad_token_id", 12),
+    ],
+)
+def test_ids_that_the_model_does_not_have(name, value):
+    message = rf"^{name}(\[\d\])? has the id 12, expected one from 0 to 11$"
+    with pytest.raises(ValueError, match=message):
+        generate(FakeModel(), [2, 5], **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"min_length": 9, "max_length": 8}, "min_length is 9, expected at most 8: no row gets"),
+        ({"min_new_tokens": 7, "max_length": 8}, "min_new_tokens is 7, expected at most 6: no"),
+        ({"inputs": [5], "input_ids": [5]}, "inputs and input_ids are given, expected one of"),
+        ({"input_ids": np.zeros((0, 2), int)}, "input_ids has no rows, expected at least one"),
+    ],
+)
+def test_what_cannot_be_in_a_call(settings, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        generate(FakeModel(), **{"input_ids": [2, 5], **settings})
+
+
+def test_a_configuration_of_another_kind():
+    with pytest.raises(TypeError, match="^generation_config is a dict, expected a GenerationCon"):
+        generate(FakeModel(), [2, 5], {"max_new_tokens": 3})
+
+
+def test_a_single_function_need_not_be_in_a_list():
+    def seven(ids, scores):
+        return np.where(np.arange(12) == 7, scores + 99, scores)
+
+    options = {"logits_processor": seven, "stopping_criteria": lambda ids, _: ids.shape[1] == 4}
+    assert generate(FakeModel(), [2, 5], **options).tolist() == [[2, 5, 7, 7]]
+
+
+def test_beams_settings_without_beams_are_idle():
+    with pytest.warns(UserWarning, match="^early_stopping, length_penalty without num_beams") as w:
+        generate(FakeModel(), [2, 5], early_stopping=True, length_penalty=2.0)
+    assert w[0].filename == __file__
+
+
+def test_a_model_with_own_settings_for_draws_is_told_nothing(recwarn):
+    model = FakeModel()
+    model.generation_config = GenerationConfig(temperature=0.5, length_penalty=2.0)
+    generate(model, [2, 5])
+    assert not recwarn.list

@@ -28,9 +28,20 @@ from pyxglm.generation import GenerationConfig
         ("eos_token_id", [], "eos_token_id is an empty list, expected ids or None"),
         ("eos_token_id", [2, -1], "eos_token_id[1] is -1, expected 0 or more"),
         ("pad_token_id", -1, "pad_token_id is -1, expected 0 or more"),
-        ("num_beams", 4, "num_beams is 4, expected 1:"),
-        ("repetition_penalty", 1.2, "repetition_penalty is 1.2, expected 1.0:"),
-        ("return_dict_in_generate", True, "return_dict_in_generate is True, expected False:"),
+        ("num_beams", 0, "num_beams is 0, expected 1 or more"),
+        ("repetition_penalty", -1.2, "repetition_penalty is -1.2, expected a finite number abo"),
+        ("diversity_penalty", -1, "diversity_penalty is -1, expected a finite number, 0 or more"),
+        ("length_penalty", float("inf"), "length_penalty is inf, expected a finite number"),
+        ("min_p", 1.5, "min_p is 1.5, expected from 0 to 1"),
+        ("epsilon_cutoff", 1, "epsilon_cutoff is 1, expected 0 or more and below 1"),
+        ("early_stopping", "soon", "early_stopping is 'soon', expected True, False or 'never'"),
+        ("newline", "tab", "newline is 'tab', expected 'space' or 'eos'"),
+        ("bad_words_ids", [[5], []], "bad_words_ids[1] is an empty list, expected ids or None"),
+        ("force_words_ids", [[5], [[6], []]], "force_words_ids[1][1] is an empty list, expected"),
+        ("suppress_tokens", [5, -1], "suppress_tokens[1] is -1, expected 0 or more"),
+        ("sequence_bias", {}, "sequence_bias is empty, expected ids and numbers, or None"),
+        ("sequence_bias", {(5, -6): 1.0}, "sequence_bias[0][1] is -6, expected 0 or more"),
+        ("forced_decoder_ids", [[1, -5]], "forced_decoder_ids[0][1] is -5, expected 0 or more"),
     ],
 )
 def test_impossible_values(name, value, message):
@@ -53,11 +64,65 @@ def test_impossible_values(name, value, message):
         ("use_cache", None),
         ("bos_token_id", 1.5),
         ("eos_token_id", "2"),
+        ("return_dict_in_generate", 1),
+        ("bad_words_ids", 5),
+        ("bad_words_ids", [5]),
+        ("sequence_bias", [[5, 1.0]]),
+        ("sequence_bias", {(5,): "1"}),
+        ("forced_decoder_ids", [5]),
+        ("exponential_decay_length_penalty", 1.1),
+        ("stop_strings", [""]),
+        ("stop_strings", [5]),
+        ("seed", 1.5),
     ],
 )
 def test_impossible_types(name, value):
-    with pytest.raises(TypeError, match=f"^{name} is "):
+    with pytest.raises(TypeError, match=f"^{name}( |\\[)"):
         GenerationConfig(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"num_beam_groups": 2, "diversity_penalty": 1.0}, "num_beams is 1, expected a multiple"),
+        ({"num_beams": 4, "num_beam_groups": 3}, "num_beams is 4, expected a multiple of num_bea"),
+        ({"num_beams": 4, "num_beam_groups": 2}, "diversity_penalty is 0.0, expected more: the 2"),
+        ({"num_beams": 4, "diversity_penalty": 0.5}, "diversity_penalty is 0.5, expected 0.0: it"),
+        (
+            {"num_beams": 4, "num_beam_groups": 2, "diversity_penalty": 1.0, "do_sample": True},
+            "do_sample is True, expected False: groups of beams are not drawn",
+        ),
+        ({"force_words_ids": [[5]]}, "num_beams is 1, expected 2 or more: force_words_ids need a"),
+        (
+            {"force_words_ids": [[5]], "num_beams": 2, "do_sample": True},
+            "do_sample is True, expected False: force_words_ids need a beam search",
+        ),
+        ({"penalty_alpha": 0.6, "do_sample": True}, "do_sample is True, expected False: penalty_"),
+        ({"penalty_alpha": 0.6, "num_beams": 2}, "num_beams is 2, expected 1: penalty_alpha asks"),
+        ({"penalty_alpha": 0.6, "top_k": 1}, "top_k is 1, expected 2 or more: penalty_alpha asks"),
+        ({"penalty_alpha": 0.6, "use_cache": False}, "use_cache is False, expected True: penalty"),
+        ({"prompt_lookup_num_tokens": 3, "num_beams": 2}, "num_beams is 2, expected 1: prompt_lo"),
+        ({"num_return_sequences": 2}, "num_return_sequences is 2, expected 1: without do_sample"),
+        (
+            {"num_return_sequences": 3, "num_beams": 2},
+            "num_return_sequences is 3, expected at most num_beams, which is 2",
+        ),
+        (
+            {"min_new_tokens": 5, "max_new_tokens": 4},
+            "min_new_tokens is 5, expected at most max_new_tokens, which is 4",
+        ),
+    ],
+)
+def test_contradictions(settings, message):
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        GenerationConfig(**settings)
+    assert str(caught.value).startswith(message)
+
+
+def test_what_every_setting_is_by_default_contradicts_nothing():
+    assert GenerationConfig() == GenerationConfig.from_dict(
+        dict.fromkeys(["num_beams", "num_return_sequences", "renormalize_logits", "output_scores"])
+    )
 
 
 @pytest.mark.parametrize("value", [None, 0])
@@ -87,6 +152,15 @@ def test_updated_leaves_the_original():
     assert changed.extra == {"transformers_version": "4.37.2"}
 
 
+def test_update_changes_all_or_nothing():
+    settings = GenerationConfig(top_k=4)
+    assert settings.update(top_k=5, num_beams=None, attention_mask=7) == {"attention_mask": 7}
+    assert (settings.top_k, settings.num_beams) == (5, 1)
+    with pytest.raises(ValueError, match="^top_p is 2, expected above 0"):
+        settings.update(top_k=6, top_p=2)
+    assert settings == GenerationConfig(top_k=5)
+
+
 def test_eos_ids():
     assert GenerationConfig().eos_ids == (2,)
     assert GenerationConfig(eos_token_id=[4, 5]).eos_ids == (4, 5)
@@ -106,16 +180,13 @@ def test_file_of_an_official_checkpoint(tmp_path):
     )
     settings = GenerationConfig.from_pretrained(tmp_path)
     assert settings == GenerationConfig(
-        extra={
-            "_from_model_config": True,
-            "decoder_start_token_id": 2,
-            "transformers_version": "4.27.0.dev0",
-        }
+        decoder_start_token_id=2,
+        extra={"_from_model_config": True, "transformers_version": "4.27.0.dev0"},
     )
     settings.save_pretrained(tmp_path / "copy")
     assert GenerationConfig.from_pretrained(str(tmp_path / "copy")) == settings
     saved = json.loads((tmp_path / "copy" / "generation_config.json").read_text())
-    assert saved["decoder_start_token_id"] == 2
+    assert saved == json.loads(path.read_text())
 
 
 def test_numpy_numbers_are_saved_as_numbers(tmp_path):
@@ -124,9 +195,24 @@ def test_numpy_numbers_are_saved_as_numbers(tmp_path):
     assert (settings.top_k, settings.top_p) == (4, 0.5)
 
 
+def test_sequences_of_ids_come_back_from_a_file(tmp_path):
+    settings = GenerationConfig(sequence_bias={(5, np.int64(6)): -1.5}, bad_words_ids=[[7]])
+    settings.save_pretrained(tmp_path)
+    again = GenerationConfig.from_pretrained(tmp_path)
+    assert again.sequence_bias == [[[5, 6], -1.5]]
+    assert again.bad_words_ids == [[7]]
+
+
+def test_objects_are_not_saved(tmp_path):
+    settings = GenerationConfig(num_beams=2, constraints=[object()])
+    with pytest.raises(ValueError, match="^constraints are objects, expected None in settings"):
+        settings.save_pretrained(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     "text",
-    ['{"top_p": 3}', '{"top_k": "x"}', '{"num_beams": 5}', '{"a": NaN}', '{"a":1,"a":2}', "[]", ""],
+    ['{"top_p": 3}', '{"top_k": "x"}', '{"num_beams": 0}', '{"a": NaN}', '{"a":1,"a":2}', "[]", ""],
 )
 def test_files_are_named_once_in_their_errors(tmp_path, text):
     path = tmp_path / "generation_config.json"

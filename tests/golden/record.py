@@ -3,11 +3,12 @@
 Needs torch and ``transformers==4.37.2``; the tests need neither. Run it from the
 repository root::
 
-    PYTHONPATH=tests python -m golden.record [group or api or facts or greedy or misuse …]
+    PYTHONPATH=tests python -m golden.record [group or api or beams or facts or generation or …]
 
 Each group of `golden.more_cases.GROUPS` becomes ``tests/golden/model/<group>.npz``:
 its cases as JSON text, and for each kept output the array computed in float32
-and in float64. ``api``, ``facts``, ``greedy`` and ``misuse`` are recorded by modules of their own.
+and in float64. ``api``, ``beams``, ``facts``, ``generation``, ``greedy`` and ``misuse`` are
+recorded by modules of their own.
 
 The float64 model is the float32 model widened, position table included, so its
 outputs are the exact ones of these weights and that table but for 1e-15: they
@@ -25,7 +26,14 @@ from pathlib import Path
 import numpy as np
 import torch
 import transformers
-from golden import record_api, record_facts, record_greedy, record_misuse
+from golden import (
+    record_api,
+    record_beams,
+    record_facts,
+    record_generation,
+    record_greedy,
+    record_misuse,
+)
 from golden.compare import error
 from golden.more_cases import GROUPS
 from golden.oracle import run_case
@@ -80,9 +88,13 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     logging.set_verbosity_error()
     others = {
-        "api": record_api, "facts": record_facts, "greedy": record_greedy,
+        "api": record_api,
+        "beams": record_beams,
+        "facts": record_facts,
+        "generation": record_generation,
+        "greedy": record_greedy,
         "misuse": record_misuse,
-    }  # fmt: skip
+    }
     for chosen in sys.argv[1:] or [*GROUPS, *others]:
         if chosen in others:
             others[chosen].record(FOLDER)

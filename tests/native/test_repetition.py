@@ -124,11 +124,28 @@ def test_a_cache_that_has_moved_is_seen(repeated):
     decoding.step()
     decoding.step()
     for cache in decoding.caches:
-        cache.reorder([2, 0, 0])
-    decoding.step()
-    assert len(repeated) == 1
+        cache.reorder([2, 0, 0])  # in place
     decoding.step()
     assert len(repeated) == 2
+    for cache in decoding.caches:
+        cache.reorder([2, 0, 0, 1])
+        cache.reorder([0, 1, 3])
+    decoding.step()
+    assert len(repeated) == 2
+    decoding.step()
+    assert len(repeated) == 3
+
+
+def test_tokens_taken_back_are_seen(repeated):
+    decoding = Decoding(model_of(), B=3)
+    decoding.step()
+    decoding.step()
+    for cache in decoding.caches:
+        cache.crop(5)
+    decoding.mask = decoding.mask[:, :5]
+    for _ in range(4):
+        decoding.step()
+    assert len(repeated) == 1 + 3
 
 
 @pytest.mark.parametrize(

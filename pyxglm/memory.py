@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import NamedTuple
 
 from pyxglm.config import XGLMConfig
@@ -80,3 +81,78 @@ def working(config: XGLMConfig, T: int, backend: str) -> int:
     inner = _INNER_AT_ONCE.get(name, _INNER_OTHERWISE) * T * F
     passing = max(attention, inner) + _WIDTHS_AT_ONCE * T * D
     return int(_NUMBER * (passing + outputs)) + _BLOCKS
+
+
+def check_generation(
+    config: XGLMConfig, backend: str, number: int, rows: int, prompt: int, tokens: int
+) -> None:
+    """Refuse to continue texts whose keys and values will not fit into memory.
+
+    Counted are as many tokens as may come, but not more than the model has
+    positions for: a text that goes on and on ends before that.
+
+    Parameters
+    ----------
+    config, backend
+        The model's.
+    number
+        Bytes of a number in the cache.
+    rows, prompt, tokens
+        How many texts, how long their prompts are, and how long they may get.
+
+    Raises
+    ------
+    MemoryError
+        Saying how much is needed and for what, and how much there is.
+    """
+    most = min(tokens, max(config.max_position_embeddings, prompt + 1))
+    cache = rows * most * 2 * config.num_layers * config.d_model * number
+    passing = working(config, prompt, backend)
+    if cache + passing < _NEVER_MIND:
+        return
+    there = available()
+    if there is not None and cache + passing > there:
+        raise MemoryError(
+            f"the keys and values of {rows} texts of {most} tokens take {cache / 1e9:.1f} GB and a"
+            f" pass over a prompt of {prompt} takes {passing / 1e9:.1f} GB, expected no more than"
+            f" the {there / 1e9:.1f} GB that are free: continue fewer texts at a time (batch_size),"
+            " or add fewer tokens"
+        )
+
+
+#: Less than this is not looked into, in bytes.
+_NEVER_MIND = 2**28
+
+
+def available(system: Path = Path("/")) -> int | None:
+    """Return the bytes that can still be had before something is swapped out or killed.
+
+    What the kernel says, or the control group of a container if it allows less.
+    Pages of files count as free: they can be dropped. None if nobody says.
+
+    `system` is the root of the file system, for tests.
+    """
+    found = []
+    meminfo = _lines(system / "proc/meminfo")
+    found += [int(line.split()[1]) * 1024 for line in meminfo if line.startswith("MemAvailable:")]
+    for limit, used, statistics in (
+        ("memory.max", "memory.current", "memory.stat"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat"),
+    ):
+        group = system / "sys/fs/cgroup"
+        most, now = (_lines(group / name) for name in (limit, used))
+        if most and now and most[0].isdigit() and now[0].isdigit():
+            files = sum(
+                int(line.split()[1])
+                for line in _lines(group / statistics)
+                if line.split()[0] in ("inactive_file", "active_file")
+            )
+            found.append(max(0, int(most[0]) - int(now[0]) + files))
+    return min(found, default=None)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text().splitlines()
+    except OSError:
+        return []

@@ -1,0 +1,67 @@
+"""What ``pyxglm generate`` continues: one text, or a file with a prompt on each line."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from pyxglm.cli.arguments import Parser, UsageError, add_text_options, file_text, given_text
+from pyxglm.cli.arguments import stdin_text as standard_input
+
+
+def add_prompt_options(parser: Parser) -> None:
+    """Add the ways to give prompts."""
+    add_text_options(parser, "PROMPT", "the text to continue")
+    parser.add_argument(
+        "--jsonl",
+        metavar="FILE",
+        help='continue many prompts: each line of FILE is a JSON text, or an object with "prompt";'
+        " for each there is a line of JSON, in the same order; - reads standard input",
+    )
+    parser.add_argument(
+        "--few-shot", metavar="FILE", help="lines (examples) to put before every prompt"
+    )
+    parser.add_argument(
+        "--line-breaks",
+        "--newline",
+        dest="newline",
+        choices=("space", "eos"),
+        default="space",
+        help="what a line break in the prompt means: a space, as for transformers' tokenizer,"
+        " or the token </s>, as in XGLM's training data (default: space)",
+    )
+
+
+def given_prompts(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Return the prompts: objects that have a "prompt" at least."""
+    before = ""
+    if arguments.few_shot is not None:
+        before = file_text(arguments.few_shot).rstrip("\r\n") + "\n"
+    if arguments.jsonl is None:
+        return [{"prompt": before + given_text(arguments, "PROMPT")}]
+    if arguments.text or arguments.file is not None:
+        raise UsageError("PROMPT and --jsonl FILE are given, expected one of them")
+    name = arguments.jsonl
+    text = standard_input() if name == "-" else file_text(name)
+    found = [
+        _prompt(line, number, name, before)
+        for number, line in enumerate(text.splitlines(), 1)
+        if line.strip()
+    ]
+    if not found:
+        raise UsageError(f"{name} has no lines, expected a prompt on each")
+    return found
+
+
+def _prompt(line: str, number: int, name: str, before: str) -> dict[str, Any]:
+    try:
+        value = json.loads(line)
+    except ValueError:
+        value = None
+    value = {"prompt": value} if isinstance(value, str) else value
+    if not isinstance(value, dict) or not isinstance(value.get("prompt"), str):
+        raise UsageError(
+            f'{name}: line {number} is {line[:40]!r}, expected a JSON text or {{"prompt": …}}'
+        )
+    return {**value, "prompt": before + value["prompt"]}

@@ -1,0 +1,129 @@
+"""``pyxglm generate --interactive``: a text that grows in turns, the writer's and the model's."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from pyxglm.cli.terminal import Output, say
+
+HELP = """\
+Write a line: it is added to the text, and the model goes on.
+  (an empty line)  the model goes on
+  /undo            take back the last turn
+  /retry           another continuation of the same text (draws only)
+  /edit TEXT       put TEXT in the place of the model's last continuation
+  /text            show the whole text
+  /help            show this
+  /quit            leave, as does the end of the input
+"""
+
+
+class Conversation:
+    """The text so far, and what the model remembers of it.
+
+    The cache is kept between turns: only what is new goes through the model.
+
+    Parameters
+    ----------
+    call
+        A `pyxglm.cli.generate.Call`.
+    prompt
+        The text to begin with.
+    """
+
+    def __init__(self, call: Any, prompt: str) -> None:
+        from pyxglm.cache import KVCache
+
+        self._call = call
+        self.ids: list[int] = call.encoded(prompt)
+        self._cache = KVCache(call.model.config.num_layers)
+        self._added = len(self.ids)  # where the model's last continuation begins
+        self._before: list[tuple[int, int]] = []  # each turn: the text's length, and that place
+        self._seed = call.settings.seed
+
+    @property
+    def text(self) -> str:
+        """The whole text."""
+        text: str = self._call.tokenizer.decode(
+            self.ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        return text
+
+    def add(self, line: str) -> None:
+        """Add a line of the writer's."""
+        # In its training text, a line of its own begins with the id that every text begins with.
+        special = self._call.settings.newline == "eos"
+        self.ids += self._call.tokenizer.encode(line, add_special_tokens=special)
+
+    def turn(self, line: str, output: Output) -> None:
+        """Add a line, if there is one, and let the model go on."""
+        self._before.append((len(self.ids), self._added))
+        if line:
+            self.add(line)
+        self._go_on(output)
+
+    def _go_on(self, output: Output) -> None:
+        self._added = len(self.ids)
+        prompt, new = list(self.ids), self.ids
+        steps = self._call.steps(prompt, past_key_values=self._cache, seed=self._seed)
+
+        def kept() -> Any:
+            for id_ in steps:
+                new.append(id_)
+                yield id_
+
+        for piece in self._call.text_of(kept(), prompt):
+            output.write(piece)
+        output.write("\n")
+        if new[-1] in self._call.settings.eos_ids:
+            new.pop()  # the text goes on behind it
+
+    def undo(self) -> bool:
+        """Take back the last turn; False if there is none."""
+        if not self._before:
+            return False
+        length, self._added = self._before.pop()
+        del self.ids[length:]
+        return True
+
+    def retry(self, output: Output) -> None:
+        """Take back the model's last continuation, and draw another one."""
+        del self.ids[self._added :]
+        self._seed += 1
+        self._go_on(output)
+
+    def edit(self, text: str) -> None:
+        """Put a text in the place of the model's last continuation."""
+        del self.ids[self._added :]
+        self.ids += self._call.tokenizer.encode(text, add_special_tokens=False)
+
+
+def converse(call: Any, prompt: str, output: Output) -> None:
+    """Read turns from standard input until it ends."""
+    conversation = Conversation(call, prompt)
+    if prompt:
+        output.write(prompt.rstrip())
+        conversation.turn("", output)
+    elif sys.stdin is not None and sys.stdin.isatty():
+        output.write(HELP)
+    for raw in sys.stdin or ():
+        line = raw.rstrip("\r\n")
+        word, _, rest = line.partition(" ")
+        if word == "/quit":
+            return
+        if word == "/help":
+            output.write(HELP)
+        elif word == "/text":
+            output.write(conversation.text + "\n")
+        elif word == "/undo":
+            if not conversation.undo():
+                say("there is no turn to take back")
+        elif word == "/retry":
+            conversation.retry(output)
+        elif word == "/edit":
+            conversation.edit(rest)
+        elif word.startswith("/"):
+            say(f"there is no {word}: /help shows what there is; behind a space it is text")
+        else:
+            conversation.turn(line.strip(), output)
