@@ -130,3 +130,36 @@ def test_states_that_cannot_be_attended_to_are_refused_before_the_first_step():
         stream(model, PROMPTS, encoder_hidden_states=STATES[:2])
     with pytest.raises(ValueError, match="the model has no cross-attention"):
         stream(XGLMForCausalLM(CONFIG), PROMPTS, encoder_hidden_states=STATES)
+
+
+@pytest.mark.parametrize(
+    "search",
+    [
+        {"num_beams": 3, "num_return_sequences": 2},
+        {"num_beams": 4, "num_beam_groups": 2, "diversity_penalty": 0.5},
+        {"do_sample": True, "num_return_sequences": 2},
+        {"penalty_alpha": 0.6, "top_k": 3},
+        {"guidance_scale": 1.5},
+    ],
+    ids=["beams", "groups", "draws", "contrastive", "guided"],
+)
+def test_an_encoders_states_go_along_with_the_rows(search):
+    model = XGLMForCausalLM(CROSSED, seed=4)
+    options = {**search, "max_new_tokens": 8, "eos_token_id": None, "ignore_padding": True}
+    found = generate(model, PROMPTS, encoder_hidden_states=STATES, **options)
+    several = len(found) // 3
+    for row, prompt in enumerate(PROMPTS):
+        alone = generate(
+            model, [prompt], encoder_hidden_states=STATES[row : row + 1], numbers=[row], **options
+        )
+        rows = found[row * several : (row + 1) * several, 5 - len(prompt) :]
+        assert rows.tolist() == alone.tolist()
+    in_turns = generate(model, PROMPTS, encoder_hidden_states=STATES, batch_size=2, **options)
+    assert in_turns.tolist() == found.tolist()
+    assert found.tolist() != generate(model, PROMPTS, **options).tolist()
+
+
+def test_what_is_remembered_knows_nothing_of_an_encoder():
+    model = XGLMForCausalLM(CROSSED, seed=4)
+    with pytest.raises(ValueError, match="^past_key_values is given with encoder_hidden_states"):
+        generate(model, PROMPTS, encoder_hidden_states=STATES, past_key_values=KVCache(2))
