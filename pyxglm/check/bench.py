@@ -28,6 +28,10 @@ from pyxglm.ops import coarse, reference
 #: Seconds for a comparison, and turns at least.
 _SECONDS, _TURNS = 1.2, 3
 
+#: Seconds for a turn, at least: after another's turn the caches hold that one's arrays,
+#: and what it takes to fetch them is no property of a kernel.
+_SAMPLE = 2e-3
+
 #: Bytes of weights that one row is multiplied with in turns: more than caches hold.
 _STREAMED = 1 << 28
 
@@ -217,7 +221,7 @@ def medians(calls: dict[str, Callable[[int], None]]) -> dict[str, float]:
     for name, call in calls.items():  # the first call also brings everything into memory
         call(0)
         took = _timed(call, 0, 1)
-        repeat[name] = max(1, min(1000, int(2e-4 / max(took, 1e-9))))
+        repeat[name] = max(1, min(1000, int(_SAMPLE / max(took, 1e-9))))
     begun, turn = time.monotonic(), 0
     while turn < _TURNS or time.monotonic() - begun < _SECONDS:
         for name, call in calls.items():
