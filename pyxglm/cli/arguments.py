@@ -48,6 +48,40 @@ def add_model_options(parser: Parser) -> None:
     group.add_argument("--offline", action="store_true", help="never use the network")
 
 
+def add_computing_options(parser: Parser) -> None:
+    """Add the options that say how a model computes."""
+    group = parser.add_argument_group("computing")
+    group.add_argument(
+        "--compute",
+        choices=("float32", "float64", "bfloat16"),
+        default="float32",
+        help="arithmetic (default: float32; bfloat16 is faster for prompts and coarser, on CPUs"
+        " that multiply it)",
+    )
+    group.add_argument(
+        "--backend", choices=("c", "numpy"), help="what computes (default: c, if it was built)"
+    )
+    group.add_argument(
+        "-t",
+        "--threads",
+        type=int,
+        metavar="N",
+        help="threads of the C kernels (default: all CPUs)",
+    )
+
+
+def how(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the keywords of ``from_pretrained`` that say how to compute; set the threads."""
+    if arguments.threads is not None:
+        from pyxglm.ops.cpus import checked_threads
+
+        checked_threads("-t", arguments.threads)
+        from pyxglm import set_num_threads
+
+        set_num_threads(arguments.threads)
+    return {"compute": arguments.compute, "backend": arguments.backend}
+
+
 def where(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     """Return the model's name or path, and the keywords of ``from_pretrained``."""
     if arguments.model is None:

@@ -7,7 +7,15 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from pyxglm.cli.arguments import Parser, UsageError, add_model_options, argument_text, where
+from pyxglm.cli.arguments import (
+    Parser,
+    UsageError,
+    add_computing_options,
+    add_model_options,
+    argument_text,
+    how,
+    where,
+)
 from pyxglm.cli.generate_prompts import add_prompt_options, given_prompts
 from pyxglm.cli.generation_options import (
     add_generation_options,
@@ -59,6 +67,7 @@ def parser() -> Parser:
     )
     add_generation_options(parser)
     add_model_options(parser)
+    add_computing_options(parser)
     return parser
 
 
@@ -92,16 +101,17 @@ def run(words: list[str], output: Output) -> None:
         why = "--jsonl" if arguments.jsonl else "--json" if arguments.json else "--beams"
         raise UsageError(f"--stream is given with {why}, which tells the text only in the end")
     name, place = where(arguments)
+    computing = how(arguments)
 
     from pyxglm import XGLMForCausalLM, XGLMTokenizer
 
-    model = XGLMForCausalLM.from_pretrained(name, **place)
+    model = XGLMForCausalLM.from_pretrained(name, **place, **computing)
     tokenizer = XGLMTokenizer.from_pretrained(name, **place)
     settings |= settings_of_words(arguments, tokenizer) | {"newline": arguments.newline}
     extras: dict[str, Any] = {"tokenizer": tokenizer}
     if arguments.assistant_model is not None:
         smaller = argument_text(arguments.assistant_model, "--assistant-model")
-        extras["assistant_model"] = XGLMForCausalLM.from_pretrained(smaller, **place)
+        extras["assistant_model"] = XGLMForCausalLM.from_pretrained(smaller, **place, **computing)
     if arguments.negative_prompt is not None:
         negative = argument_text(arguments.negative_prompt, "--negative-prompt")
         extras["negative_prompt_ids"] = tokenizer.encode(negative)

@@ -116,6 +116,26 @@ def test_an_assistant_changes_nothing(pyxglm, endless, checkpoint):
     assert pyxglm(*words, "--assistant-model", checkpoint, PROMPT).out == plain
 
 
+def test_how_it_is_computed(pyxglm, endless, checkpoint, monkeypatch):
+    opened, threads = [], []
+
+    def spy(name, **keywords):
+        opened.append((keywords["compute"], keywords["backend"]))
+        return from_pretrained(name, **keywords)
+
+    from_pretrained = XGLMForCausalLM.from_pretrained
+    monkeypatch.setattr(XGLMForCausalLM, "from_pretrained", spy)
+    monkeypatch.setattr("pyxglm.set_num_threads", threads.append, raising=False)
+    words = ("generate", "-m", endless, "-n", 4, "--assistant-model", checkpoint, PROMPT)
+    plain = pyxglm(*words).out
+    assert pyxglm(*words, "--compute", "float64", "--backend", "numpy", "-t", 1).out == plain
+    assert opened == [("float32", None)] * 2 + [("float64", "numpy")] * 2
+    assert threads == [1]
+    done = pyxglm(*words, "--threads", 0)
+    assert done.code == 2
+    assert done.err == "pyxglm: -t is 0, expected a whole number from 1 to 1024\n"
+
+
 class TestManyPrompts:
     @pytest.fixture
     def file(self, tmp_path):
