@@ -103,11 +103,6 @@ class FilesMixin:
             Largest size of one file, in bytes or as ``"5GB"``, ``"200MB"``.
         safe_serialization
             Write safetensors instead, as `pyxglm.XGLMForCausalLM` does.
-
-        Raises
-        ------
-        ImportError
-            If msgpack, of the extra ``pyxglm[flax]``, is not installed.
         """
         from pyxglm import checkpoint
 

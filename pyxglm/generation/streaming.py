@@ -15,20 +15,7 @@ from typing import Any
 import numpy as np
 
 from pyxglm.generation.setting_checks import stop_texts
-
-#: What `clean_up_tokenization_spaces` replaces, in this order, by what.
-CLEANUPS = (
-    (" .", "."),
-    (" ?", "?"),
-    (" !", "!"),
-    (" ,", ","),
-    (" ' ", "'"),
-    (" n't", "n't"),
-    (" 'm", "'m"),
-    (" 's", "'s"),
-    (" 've", "'ve"),
-    (" 're", "'re"),
-)
+from pyxglm.typography import CLEANUPS
 
 #: What stands for bytes that are no character (yet).
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"

@@ -7,20 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pyxglm.tokenization.special_tokens import SpecialTokens
-
-#: English typography that `clean_up_tokenization` mends, in this order.
-_CLEAN_UPS = (
-    (" .", "."),
-    (" ?", "?"),
-    (" !", "!"),
-    (" ,", ","),
-    (" ' ", "'"),
-    (" n't", "n't"),
-    (" 'm", "'m"),
-    (" 's", "'s"),
-    (" 've", "'ve"),
-    (" 're", "'re"),
-)
+from pyxglm.typography import CLEANUPS
 
 
 class Decoding(SpecialTokens):
@@ -60,6 +47,6 @@ class Decoding(SpecialTokens):
         >>> Decoding.clean_up_tokenization("It 's here , is n't it ?")
         "It's here, isn't it?"
         """
-        for found, replacement in _CLEAN_UPS:
+        for found, replacement in CLEANUPS:
             out_string = out_string.replace(found, replacement)
         return out_string

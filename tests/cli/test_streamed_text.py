@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from pyxglm import XGLMTokenizer
 from pyxglm.generation import IncrementalDecoder, text_pieces
-from pyxglm.generation.streaming import CLEANUPS, StreamReplacer
+from pyxglm.generation.streaming import StreamReplacer
+from pyxglm.typography import CLEANUPS
 
 
 @pytest.fixture(scope="module")

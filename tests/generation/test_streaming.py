@@ -11,7 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pyxglm.generation import IncrementalDecoder, TextStreamer, generate, stream, text_pieces
-from pyxglm.generation.streaming import CLEANUPS, StreamReplacer
+from pyxglm.generation.streaming import StreamReplacer
+from pyxglm.typography import CLEANUPS
 
 # Every piece that cleaning up or joining could trip over.
 PIECES = [
