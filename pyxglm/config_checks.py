@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from pyxglm.dtypes import DTYPES, as_dtype
 from pyxglm.ops.reference import ACTIVATIONS
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def check_config(config: XGLMConfig) -> None:
     for name in ("decoder_start_token_id", "pad_token_id", "bos_token_id", "eos_token_id"):
         _check_token(config, name)
     _check_pruned_heads(config)
+    _check_dtype(config)
 
 
 def check_kind(fields: Mapping[str, object]) -> None:
@@ -81,6 +83,19 @@ def _shown(value: object) -> str:
     except ValueError:
         text = f"a {type(value).__name__} of too many digits"
     return text if len(text) <= 80 else f"{text[:80]}…"
+
+
+def _check_dtype(config: XGLMConfig) -> None:
+    """Check that ``torch_dtype`` is None, a dtype, or a name, which may be another of torch's."""
+    value = config.torch_dtype
+    if value is None or isinstance(value, str):
+        return
+    try:
+        as_dtype(value)
+    except ValueError:
+        raise ValueError(
+            f"config: torch_dtype is {_shown(value)}, expected one of {', '.join(DTYPES)}"
+        ) from None
 
 
 def _check_size(config: XGLMConfig, name: str, largest: int) -> None:
