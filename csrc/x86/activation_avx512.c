@@ -33,11 +33,6 @@ PYXGLM_TARGET_AVX512 void pyxglm_gelu_tanh_avx512(const pyxglm_map_args *a, int6
     map(a, begin, end, PYXGLM_GELU_TANH);
 }
 
-PYXGLM_TARGET_AVX512 void pyxglm_relu_avx512(const pyxglm_map_args *a, int64_t begin, int64_t end)
-{
-    map(a, begin, end, PYXGLM_RELU);
-}
-
 PYXGLM_TARGET_AVX512 void pyxglm_silu_avx512(const pyxglm_map_args *a, int64_t begin, int64_t end)
 {
     map(a, begin, end, PYXGLM_SILU);

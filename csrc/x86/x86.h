@@ -14,10 +14,9 @@ pyxglm_linear_fn pyxglm_linear_coarse_f32_avx2, pyxglm_linear_coarse_f16_avx2,
     pyxglm_linear_coarse_bf16_avx2;
 pyxglm_attention_fn pyxglm_attention_avx2;
 
-pyxglm_embed_fn pyxglm_embed_f32_avx512, pyxglm_embed_f16_avx512, pyxglm_embed_bf16_avx512;
 pyxglm_layer_norm_fn pyxglm_layer_norm_avx512;
 pyxglm_map_fn pyxglm_softmax_avx512, pyxglm_log_softmax_avx512;
-pyxglm_map_fn pyxglm_gelu_avx512, pyxglm_gelu_tanh_avx512, pyxglm_relu_avx512, pyxglm_silu_avx512;
+pyxglm_map_fn pyxglm_gelu_avx512, pyxglm_gelu_tanh_avx512, pyxglm_silu_avx512;
 pyxglm_exp_sum_fn pyxglm_exp_sum_avx512;
 pyxglm_linear_fn pyxglm_linear_f32_avx512, pyxglm_linear_f16_avx512, pyxglm_linear_bf16_avx512;
 pyxglm_linear_fn pyxglm_linear_coarse_f32_avx512, pyxglm_linear_coarse_f16_avx512,
