@@ -12,6 +12,7 @@ prompt has k rows, which differ in their last token only.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
@@ -125,7 +126,7 @@ def _directions(hidden_BTD: Array) -> Array:
     return directions_BTD
 
 
-class _Tries:
+class _Tries(ABC):
     """The texts, and what the model makes of each candidate for their next token.
 
     Attributes
@@ -165,13 +166,13 @@ class _Tries:
             if collected:
                 collected[-1] = tuple(array[rows] for array in collected[-1])
 
+    @abstractmethod
     def hidden_after(self, ids_PK: Array) -> Array:
         """Return the last hidden state (P, K, D) that each candidate would have."""
-        raise NotImplementedError
 
+    @abstractmethod
     def take(self, ids_PK: Array, choice_P: Array) -> None:
         """Append the chosen candidates."""
-        raise NotImplementedError
 
     def keep(self, texts_P: Array) -> None:
         """Drop all other texts."""

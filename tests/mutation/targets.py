@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -32,16 +33,16 @@ FRAMEWORKS = GOLDEN.parent / "frameworks"
 FAIRSEQ = GOLDEN.parent / "fairseq"
 
 
-class Target:
+class Target(ABC):
     """A reader under attack."""
 
+    @abstractmethod
     def case(self, rng: Random) -> dict[str, bytes]:
         """Return the files of one case."""
-        raise NotImplementedError
 
+    @abstractmethod
     def run(self, directory: Path) -> None:
         """Read them, and use what was read."""
-        raise NotImplementedError
 
     def well_said(self, message: str, directory: Path) -> bool:
         """Tell whether a refusal says which file it is about."""
