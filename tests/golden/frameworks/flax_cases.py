@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from golden.cases import Case, ids
-from golden.frameworks.tf_cases import EVERYTHING, case
+from golden.frameworks.tf_cases import EVERYTHING, SEEN, THREE, case, padded
 
 
 def cases() -> list[Case]:
@@ -41,20 +41,11 @@ def outputs() -> list[Case]:
 
 def masks() -> list[Case]:
     """Padding, and masks with which a token may see nothing."""
-    three = ids(5, 3, 5)
-    left = [[1] * 5, [0, 0, 1, 1, 1], [0, 0, 0, 0, 1]]
-    seen = {"output_attentions": True, "keep": ["logits", "attentions"]}
     return [
-        case("left", {"input_ids": three, "attention_mask": left, **EVERYTHING}),
-        case("left_bare", {"input_ids": three, "attention_mask": left}, kind="bare"),
-        case("right", {"input_ids": three, **seen,
-                       "attention_mask": [[1] * 5, [1, 1, 1, 0, 0], [1, 0, 0, 0, 0]]}),
-        case("gaps", {"input_ids": three, **seen,
-                      "attention_mask": [[1, 0, 1, 1, 1], [0, 1, 0, 1, 1], [1, 1, 0, 0, 1]]}),
-        case("nothing_to_see", {"input_ids": three, "attention_mask": [[0] * 5] * 3, **seen}),
-        case("other_values", {"input_ids": three, **seen,
+        *padded(),
+        case("other_values", {"input_ids": THREE, **SEEN,
                               "attention_mask": [[1, 2, 1, 1, 1], [1, -1, 1, 1, 1], [3] * 5]}),
-        case("fractions", {"input_ids": three, **seen, "attention_mask": {
+        case("fractions", {"input_ids": THREE, **SEEN, "attention_mask": {
             "values": [[1, 0.5, 1, 1, 1], [1, 1.5, 1, 1, 1], [1, 1, 0.999, 1, 1]],
             "dtype": "float32"}}),
     ]  # fmt: skip

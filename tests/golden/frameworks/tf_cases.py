@@ -80,23 +80,33 @@ def forms() -> list[Case]:
     ]  # fmt: skip
 
 
+#: Three rows of ids, padding before them, and what shows who sees whom.
+THREE = ids(5, 3, 5)
+LEFT = [[1] * 5, [0, 0, 1, 1, 1], [0, 0, 0, 0, 1]]
+SEEN = {"output_attentions": True, "keep": ["logits", "attentions"]}
+
+
+def padded() -> list[Case]:
+    """Padding as every framework is given it."""
+    return [
+        case("left", {"input_ids": THREE, "attention_mask": LEFT, **EVERYTHING}),
+        case("left_bare", {"input_ids": THREE, "attention_mask": LEFT}, kind="bare"),
+        case("right", {"input_ids": THREE, **SEEN,
+                       "attention_mask": [[1] * 5, [1, 1, 1, 0, 0], [1, 0, 0, 0, 0]]}),
+        case("gaps", {"input_ids": THREE, **SEEN,
+                      "attention_mask": [[1, 0, 1, 1, 1], [0, 1, 0, 1, 1], [1, 1, 0, 0, 1]]}),
+        case("nothing_to_see", {"input_ids": THREE, "attention_mask": [[0] * 5] * 3, **SEEN}),
+    ]  # fmt: skip
+
+
 def masks() -> list[Case]:
     """Padding, and masks with which a token may see nothing."""
-    three = ids(5, 3, 5)
-    left = [[1] * 5, [0, 0, 1, 1, 1], [0, 0, 0, 0, 1]]
-    seen = {"output_attentions": True, "keep": ["logits", "attentions"]}
     return [
-        case("left", {"input_ids": three, "attention_mask": left, **EVERYTHING}),
-        case("left_bare", {"input_ids": three, "attention_mask": left}, kind="bare"),
-        case("right", {"input_ids": three, **seen,
-                       "attention_mask": [[1] * 5, [1, 1, 1, 0, 0], [1, 0, 0, 0, 0]]}),
-        case("gaps", {"input_ids": three, **seen,
-                      "attention_mask": [[1, 0, 1, 1, 1], [0, 1, 0, 1, 1], [1, 1, 0, 0, 1]]}),
-        case("nothing_to_see", {"input_ids": three, "attention_mask": [[0] * 5] * 3, **seen}),
-        case("sharp_left", {"input_ids": three, "attention_mask": left, **seen}, seed=44,
+        *padded(),
+        case("sharp_left", {"input_ids": THREE, "attention_mask": LEFT, **SEEN}, seed=44,
              profile="sharp"),
-        case("one_token_unseen", {"input_ids": [[5], [6]], "attention_mask": [[0], [1]], **seen}),
-        case("fractions", {"input_ids": three, **seen, "note": "quirk", "attention_mask": {
+        case("one_token_unseen", {"input_ids": [[5], [6]], "attention_mask": [[0], [1]], **SEEN}),
+        case("fractions", {"input_ids": THREE, **SEEN, "note": "quirk", "attention_mask": {
             "values": [[1, 0.5, 1, 1, 1], [2, 1, 1, 1, 1], [1, 1, 0.9999999, 1, 1]],
             "dtype": "float32"}}),
     ]  # fmt: skip
