@@ -249,19 +249,9 @@ class TestTurns:
             f"the cat{first}\n{second}\n"
         )
 
-    def test_only_what_is_new_is_computed(self, talk, monkeypatch):
-        from pyxglm import decoder
-
-        seen = []
-        embed = decoder.embed
-
-        def spy(ids, *rest):
-            seen.append(ids.size)
-            return embed(ids, *rest)
-
-        monkeypatch.setattr(decoder, "embed", spy)
+    def test_only_what_is_new_is_computed(self, talk, embedded):
         talk(["", "/undo", ""], "the cat")
-        assert seen[5:] == [1] * 10
+        assert embedded[5:] == [1] * 10
 
     def test_what_is_no_command(self, talk):
         result = talk(["/frob", "/help"])

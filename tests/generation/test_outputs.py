@@ -119,20 +119,10 @@ def test_copies_of_a_prompt_come_together():
     assert copied.tolist() == result.sequences.tolist()
 
 
-def test_a_prompt_with_copies_is_computed_once(monkeypatch):
-    from pyxglm import decoder
-
-    seen = []
-    embed = decoder.embed
-
-    def spy(ids, *rest):
-        seen.append(ids.size)
-        return embed(ids, *rest)
-
-    monkeypatch.setattr(decoder, "embed", spy)
+def test_a_prompt_with_copies_is_computed_once(embedded):
     generate(model(), PROMPTS, do_sample=True, num_return_sequences=4, max_new_tokens=3,
              eos_token_id=None)  # fmt: skip
-    assert seen == [3 + 2 + 1, 12, 12]
+    assert embedded == [3 + 2 + 1, 12, 12]
 
 
 class TestTransitionScores:

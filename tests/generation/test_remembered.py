@@ -25,22 +25,6 @@ def model():
     return XGLMForCausalLM(CONFIG, seed=3, backend="c")
 
 
-@pytest.fixture
-def embedded(monkeypatch):
-    """The tokens that go through the model: how many in each call."""
-    from pyxglm import decoder
-
-    seen = []
-    embed = decoder.embed
-
-    def spy(ids, *rest):
-        seen.append(ids.size)
-        return embed(ids, *rest)
-
-    monkeypatch.setattr(decoder, "embed", spy)
-    return seen
-
-
 texts = st.lists(st.integers(3, 22), min_size=1, max_size=10)
 
 
