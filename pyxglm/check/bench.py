@@ -17,8 +17,8 @@ import numpy as np
 from pyxglm.check import native, report
 from pyxglm.check.cases import ACTIVATIONS, OPS, Case
 from pyxglm.check.head_cases import HEADS
-from pyxglm.check.inputs import numbers
 from pyxglm.check.limits import Limits
+from pyxglm.check.patterns import numbers
 from pyxglm.check.plan import Variant
 from pyxglm.check.problems import Problem, problem
 from pyxglm.cli.terminal import Output

@@ -1,8 +1,7 @@
 """Cases: one call of one operation, as the reference takes its arguments.
 
-The shapes come from the reference's own signatures: `draw` reads the suffixes
-of an operation's parameters, draws a size for each letter, and fills arrays of
-those shapes with a pattern of `inputs`.
+`inputs` draws the arguments from the reference's own signature; here stands
+what a kernel's contract says beyond that.
 """
 
 from __future__ import annotations
@@ -13,7 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from pyxglm.check.inputs import draw_sizes, letters, numbers, shape, some_hidden
+from pyxglm.check.inputs import (
+    ROWS,
+    STORED,
+    Choose,
+    by_chance,
+    draw_arguments,
+    draw_sizes,
+    letters,
+    suffix,
+)
+from pyxglm.check.patterns import EXTREME
 from pyxglm.dtypes import Array
 from pyxglm.ops import coarse, reference
 from pyxglm.ops.activations import gelu_tanh, silu
@@ -29,13 +38,8 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
 #: How `linear`'s fused activations are called in configurations (`reference.ACTIVATIONS`).
 FUSED = {"gelu": "gelu", "gelu_new": "gelu_tanh", "relu": "relu", "silu": "silu"}
 
-#: Widths that take many steps along a vector, besides the small ones.
-_WIDE = (127, 160, 255, 256, 511, 520, 1000, 1025)
-
-#: Head widths: those of models, and some that fit no vector.
-HEAD_WIDTHS = (1, 3, 7, 8, 16, 17, 20, 24, 32, 40, 64, 80, 96, 128, 200, 256)
-
-STORED = ("float32", "float16", "bfloat16")
+#: Dtypes of weights that there are kernels for; float64 is narrowed on the way.
+KERNEL_DTYPES = STORED[:3]
 
 
 @dataclass(frozen=True)
@@ -61,8 +65,42 @@ class Op:
 
     function: Callable[..., Any]
     dtypes: tuple[str, ...]
-    fill: Callable[[np.random.Generator, str, str, dict[str, int]], dict[str, Any]]
-    may_be_zero: str  # letters of sizes that may be 0
+    fill: Callable[[Draw], dict[str, Any]]
+    zeros: str = ROWS  # letters of sizes that may be 0
+    any_shape: str = ""  # letters of the shape, where the reference takes any
+    largest: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def letters(self) -> str:
+        """The letters of the sizes that a case has."""
+        return letters(self.function) or self.any_shape
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What a case is drawn with: who chooses, numbers, and what has been settled."""
+
+    op: str
+    choose: Choose
+    rng: np.random.Generator
+    pattern: str
+    dtype: str
+    sizes: dict[str, int]
+
+    def arguments(self, **changes: Any) -> dict[str, Any]:
+        """Draw the reference's arguments; `changes` as `draw_arguments` takes them."""
+        settled: dict[str, Any] = {
+            "stored": (self.dtype,),
+            "patterns": (self.pattern,),
+            "any_shape": OPS[self.op].any_shape,
+        }
+        function = OPS[self.op].function
+        return draw_arguments(function, self.choose, self.rng, self.sizes, **{**settled, **changes})
+
+    @property
+    def of_others(self) -> tuple[str, ...]:
+        """The patterns of what is only added or multiplied with at the end."""
+        return ("normal",) if self.pattern in EXTREME else ("normal", "zeros", self.pattern)
 
 
 def draw(
@@ -70,145 +108,118 @@ def draw(
     rng: np.random.Generator,
     pattern: str,
     dtype: str = "float32",
-    sizes: dict[str, int] | None = None,
+    choose: Choose | None = None,
 ) -> Case:
     """Draw a case of an operation.
 
     Parameters
     ----------
     op, pattern, dtype
-        Names from `OPS`, `inputs.PATTERNS` and the operation's dtypes.
-    sizes
-        Sizes by letter (`letters(OPS[op].function)`); None draws them too,
-        now and then a zero or a wide one.
+        Names from `OPS`, `patterns.PATTERNS` and the operation's dtypes.
+    rng
+        What the numbers come from.
+    choose
+        Who chooses sizes, and what is given; None leaves that to `rng`, too.
     """
-    spec = OPS[op]
-    if sizes is None:
-        sizes = draw_sizes(rng, letters(spec.function))
-        if spec.may_be_zero and rng.random() < 0.06:
-            sizes[rng.choice(list(spec.may_be_zero))] = 0
-        wide = [letter for letter in ("I", "D") if letter in sizes]
-        if wide and rng.random() < 0.3:
-            sizes[wide[0]] = int(rng.choice(_WIDE))
+    spec, choose = OPS[op], choose or by_chance(rng)
+    sizes = draw_sizes(choose, spec.letters, largest=spec.largest, zeros=spec.zeros)
     where = " ".join(f"{letter}={size}" for letter, size in sizes.items())
-    return Case(op, dtype, spec.fill(rng, pattern, dtype, sizes), f"{pattern} {where}".rstrip())
+    arguments = spec.fill(Draw(op, choose, rng, pattern, dtype, sizes))
+    return Case(op, dtype, arguments, f"{pattern} {where}".rstrip())
 
 
-def _embed(
-    rng: np.random.Generator, pattern: str, dtype: str, sizes: dict[str, int]
-) -> dict[str, Any]:
-    V, P = sizes["V"], sizes["P"] + reference.POSITION_OFFSET
-    return {
-        "ids_BT": rng.integers(0, V, shape("ids_BT", sizes)),
-        "positions_BT": rng.integers(0, sizes["P"], shape("positions_BT", sizes)),
-        "embed_VD": numbers(rng, shape("embed_VD", sizes), pattern, dtype),
-        "table_PD": numbers(rng, (P, sizes["D"]), pattern),
-        "scale": float(np.float32(rng.choice([1.0, 32.0, np.sqrt(sizes["D"])]))),
-    }
+def _plain(draw: Draw) -> dict[str, Any]:
+    return draw.arguments()
 
 
-def _layer_norm(
-    rng: np.random.Generator, pattern: str, dtype: str, sizes: dict[str, int]
-) -> dict[str, Any]:
-    return {
-        "x_BTD": numbers(rng, shape("x_BTD", sizes), pattern),
-        "weight_D": numbers(rng, shape("weight_D", sizes), "normal"),
-        "bias_D": numbers(rng, shape("bias_D", sizes), rng.choice(["normal", "zeros"])),
-    }
+def _embed(draw: Draw) -> dict[str, Any]:
+    arguments = draw.arguments()
+    del arguments["dtype"]  # a kernel's is float32, the truth's is float64
+    arguments["scale"] = float(np.float32(arguments["scale"]))
+    return arguments
 
 
-def _rows(
-    rng: np.random.Generator, pattern: str, dtype: str, sizes: dict[str, int]
-) -> dict[str, Any]:
-    # The reference takes any shape here: a name with no suffix.
-    rows, width = (int(n) for n in rng.choice((1, 2, 5, 8, 16, 17, 31, 33, 130, 300), 2))
-    return {"x": numbers(rng, (rows * (rng.random() > 0.05), width), pattern)}
+def _layer_norm(draw: Draw) -> dict[str, Any]:
+    return draw.arguments(patterns_of={"weight_D": draw.of_others, "bias_D": draw.of_others})
 
 
-def _elements(
-    rng: np.random.Generator, pattern: str, dtype: str, sizes: dict[str, int]
-) -> dict[str, Any]:
-    return {"x": numbers(rng, (int(rng.integers(0, 400)),), pattern)}
+def _linear(draw: Draw) -> dict[str, Any]:
+    # Both factors of the pattern, or one: the other is plain, as in a model.
+    of_x, of_weight = draw.choose(
+        ((draw.pattern, "normal"), (draw.pattern, draw.pattern), ("normal", draw.pattern)),
+        "patterns of x_BTI and weight_OI",
+    )
+    patterns_of = {
+        "x_BTI": (of_x,), "weight_OI": (of_weight,),
+        "bias_O": draw.of_others, "residual_BTO": draw.of_others,
+    }  # fmt: skip
+    activation = draw.choose((None, *FUSED), "activation")
+    return draw.arguments(patterns_of=patterns_of, given={"activation": activation})
 
 
-def _linear(
-    rng: np.random.Generator, pattern: str, dtype: str, sizes: dict[str, int]
-) -> dict[str, Any]:
-    # Weights of the same pattern, or plain ones as in a model.
-    of_weights = pattern if rng.random() < 0.5 and pattern != "broken" else "normal"
-    x_BTI = numbers(rng, shape("x_BTI", sizes), pattern)
-    weight_OI = numbers(rng, shape("weight_OI", sizes), of_weights, dtype)
-    if pattern == "broken" and rng.random() < 0.5:
-        x_BTI = numbers(rng, shape("x_BTI", sizes), "normal")
-        weight_OI = numbers(rng, shape("weight_OI", sizes), pattern, dtype)
-    given = rng.random(3) < 0.5
-    return {
-        "x_BTI": x_BTI,
-        "weight_OI": weight_OI,
-        "bias_O": numbers(rng, shape("bias_O", sizes), "normal") if given[0] else None,
-        "activation": str(rng.choice(list(FUSED))) if given[1] else None,
-        "residual_BTO": numbers(rng, shape("residual_BTO", sizes), "normal") if given[2] else None,
-    }
-
-
-def _attention(
-    rng: np.random.Generator, pattern: str, dtype: str, sizes: dict[str, int]
-) -> dict[str, Any]:
-    H = sizes["H"] = 1 + sizes["H"] % 5
-    K = sizes["K"] = int(rng.choice(HEAD_WIDTHS))
-    B, T, S = sizes.pop("B") % 3 + 1, sizes["T"], sizes["S"]
-    causal = bool(rng.random() < 0.7)
-    padded, whole = rng.random(2) < (0.5, 0.25)
+def _attention(draw: Draw) -> dict[str, Any]:
+    arguments = draw.arguments(patterns_of={"head_mask_H": draw.of_others})
+    B, _, T, K = arguments["q_BHTK"].shape
+    S = arguments["k_BHSK"].shape[2]
+    arguments["q_BHTK"] *= np.float32(K**-0.5)
     # One sequence is what the sizes say, the others are as long or shorter.
-    lengths = [(T, max(S, T) if causal else S)]
+    lengths = [(T, S)]
     while len(lengths) < B:
-        longest = lengths[0][1]
-        new = int(rng.integers(1, max(T, 1) + 1))
-        lengths.append((new, int(rng.integers(min(new, longest), longest + 1))))
+        new = draw.choose(range(1, T + 1) or (0,), "tokens")
+        past = draw.choose(range(S - T + 1), "past")
+        lengths.append((new, new + past))
+    if not arguments["causal"]:  # then there may be fewer keys than queries
+        lengths = [
+            (new, draw.choose(range(total, 0, -1) or (0,), "keys")) for new, total in lengths
+        ]
+    return by_sequence(arguments, lengths)
+
+
+def by_sequence(
+    arguments: dict[str, Any], lengths: list[tuple[int, int]] | None = None
+) -> dict[str, Any]:
+    """Return the arguments of a case from those of `reference.attention`.
+
+    `lengths` are the tokens and keys of each sequence, the first ones of those
+    given; None keeps all.
+    """
+    (B, _, T, _), S = arguments["q_BHTK"].shape, arguments["k_BHSK"].shape[2]
     sequences = []
-    for new, total in lengths:
-        one = {"B": 1, "H": H, "K": K, "T": new, "S": total}
+    for b, (new, total) in enumerate([(T, S)] * B if lengths is None else lengths):
+        kept = {"B": slice(b, b + 1), "T": slice(new), "S": slice(total)}
         sequences.append(
             {
-                "q_BHTK": numbers(rng, (1, H, new, K), pattern) * np.float32(K**-0.5),
-                "k_BHSK": numbers(rng, (1, H, total, K), pattern),
-                "v_BHSK": numbers(rng, (1, H, total, K), pattern),
-                "keys_BS": some_hidden(rng, shape("keys_BS", one)) if padded else None,
-                "visible_BTS": some_hidden(rng, shape("visible_BTS", one)) if whole else None,
+                name: None
+                if array is None
+                else array[tuple(kept.get(letter, slice(None)) for letter in suffix(name))]
+                for name, array in arguments.items()
+                if "B" in suffix(name)
             }
         )
-    return {
-        "sequences": sequences,
-        "causal": causal,
-        "head_mask_H": numbers(rng, (H,), "normal") if rng.random() < 0.3 else None,
-        "return_weights": bool(rng.random() < 0.4),
-    }
+    shared = {name: value for name, value in arguments.items() if "B" not in suffix(name)}
+    return {"sequences": sequences, **shared}
 
 
-def _cache_append(
-    rng: np.random.Generator, pattern: str, dtype: str, sizes: dict[str, int]
-) -> dict[str, Any]:
+def _cache_append(draw: Draw) -> dict[str, Any]:
     # What the room holds before is of no account: only its size is given.
-    sizes["T"], sizes["S"] = sorted((sizes["T"], sizes["S"]))
-    return {
-        "k_BHTK": numbers(rng, shape("k_BHTK", sizes), pattern),
-        "v_BHTK": numbers(rng, shape("v_BHTK", sizes), pattern),
-        "start": int(rng.integers(0, sizes["S"] - sizes["T"] + 1)),
-        "S": sizes["S"],
-    }
+    S = draw.sizes["S"]
+    start = draw.choose(range(S - draw.sizes["T"] + 1), "start")
+    drawn = draw.arguments(given={"k_room_BHSK": None, "v_room_BHSK": None, "start": start})
+    return {"k_BHTK": drawn["k_BHTK"], "v_BHTK": drawn["v_BHTK"], "start": start, "S": S}
 
 
 #: Every operation that has kernels.
 OPS: dict[str, Op] = {
-    "embed": Op(reference.embed, STORED, _embed, "BTD"),
-    "layer_norm": Op(reference.layer_norm, STORED[:1], _layer_norm, "BT"),
-    "softmax": Op(reference.softmax, STORED[:1], _rows, ""),
-    "log_softmax": Op(reference.log_softmax, STORED[:1], _rows, ""),
+    "embed": Op(reference.embed, KERNEL_DTYPES, _embed, "BTD"),
+    "layer_norm": Op(reference.layer_norm, ("float32",), _layer_norm),
+    "softmax": Op(reference.softmax, ("float32",), _plain, any_shape="ND"),
+    "log_softmax": Op(reference.log_softmax, ("float32",), _plain, any_shape="ND"),
     **{
-        name: Op(function, STORED[:1], _elements, "") for name, function in ACTIVATIONS.items()
+        name: Op(function, ("float32",), _plain, "D", any_shape="D")
+        for name, function in ACTIVATIONS.items()
     },
-    "linear": Op(reference.linear, STORED, _linear, "BTIO"),
-    "linear_coarse": Op(coarse.linear, STORED, _linear, "BTIO"),
-    "attention": Op(reference.attention, STORED[:1], _attention, "T"),
-    "cache_append": Op(reference.cache_append, STORED[:1], _cache_append, "BT"),
-}  # fmt: skip
+    "linear": Op(reference.linear, KERNEL_DTYPES, _linear, "BTIO"),
+    "linear_coarse": Op(coarse.linear, KERNEL_DTYPES, _linear, "BTIO"),
+    "attention": Op(reference.attention, ("float32",), _attention, "T", largest={"B": 3}),
+    "cache_append": Op(reference.cache_append, ("float32",), _cache_append, "BT"),
+}

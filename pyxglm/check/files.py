@@ -28,7 +28,7 @@ import numpy as np
 
 from pyxglm.check import head_cases
 from pyxglm.check.bounds import Truth, truth
-from pyxglm.check.cases import OPS, STORED
+from pyxglm.check.cases import KERNEL_DTYPES, OPS
 from pyxglm.check.plan import Filter, cases
 from pyxglm.check.problems import Problem, problem
 
@@ -41,7 +41,7 @@ def write_cases(directory: str | Path, wanted: Filter, seed: int, count: int) ->
     folder.mkdir(parents=True, exist_ok=True)
     written = 0
     for op in (*OPS, *head_cases.HEADS):
-        for dtype in OPS[op].dtypes if op in OPS else STORED:
+        for dtype in OPS[op].dtypes if op in OPS else KERNEL_DTYPES:
             if wanted.wants(op, dtype, wanted.isa or ""):
                 for index, (given, known) in enumerate(_problems(op, dtype, seed, count)):
                     path = folder / f"{op}-{dtype}-{index:04}.case"

@@ -13,7 +13,8 @@ import numpy as np
 
 from pyxglm.check.bounds import MAX, Truth, U, chain, truth
 from pyxglm.check.cases import Case
-from pyxglm.check.inputs import PATTERNS, numbers
+from pyxglm.check.inputs import by_chance, draw_arguments
+from pyxglm.check.patterns import PATTERNS
 from pyxglm.check.problems import Output, Problem
 from pyxglm.dtypes import Array
 from pyxglm.ops import reference
@@ -22,10 +23,12 @@ from pyxglm.ops import reference
 #: table, but made of several.
 HEADS = {"head": "linear", "head_coarse": "linear_coarse"}
 
-#: Rows and vocabularies around the sizes of the library's blocks.
-_ROWS = (1, 2, 3, 9, 127, 129)
-_VOCABULARIES = (1, 2, 17, 300, 511, 512, 513, 1025, 1600)
-_WIDTHS = (0, 1, 7, 16, 33, 64, 100)
+#: Rows and vocabularies around the sizes of the library's blocks, and widths.
+_SIZES = {
+    "N": (1, 2, 3, 9, 127, 129),
+    "V": (1, 2, 17, 300, 511, 512, 513, 1025, 1600),
+    "D": (0, 1, 7, 16, 33, 64, 100),
+}
 
 
 @dataclass(frozen=True)
@@ -62,17 +65,20 @@ def cases(
     for index, pattern in enumerate(PATTERNS):
         for repeat in range(count):
             rng = np.random.default_rng([seed, index, repeat])
-            M, V, K = (int(rng.choice(sizes)) for sizes in (_ROWS, _VOCABULARIES, _WIDTHS))
-            given = {
-                "x_BTI": numbers(rng, (1, M, K), pattern),
-                "weight_OI": numbers(rng, (V, K), "zeros" if rng.random() < 0.2 else pattern,
-                                     dtype),
+            choose = by_chance(rng)
+            sizes = {letter: choose(options, letter) for letter, options in _SIZES.items()}
+            drawn = draw_arguments(
+                reference.head_log_probs, choose, rng, sizes, stored=(dtype,), patterns=(pattern,),
+                # Zeros now and then: many logits are the same.
+                patterns_of={"head_VD": (pattern, pattern, pattern, pattern, "zeros")},
+            )  # fmt: skip
+            top = min(sizes["V"], choose((0, 1, 1, 2, 5, 40), "top"))
+            product = {
+                "x_BTI": drawn["hidden_ND"][None], "weight_OI": drawn["head_VD"],
                 "bias_O": None, "activation": None, "residual_BTO": None,
             }  # fmt: skip
-            top = min(V, int(rng.choice([0, 1, 1, 2, 5, 40])))
-            targets_M = rng.integers(-1, V, M)
-            product = Case(HEADS[op], dtype, given, f"{pattern} M={M} V={V} K={K} top={top}")
-            yield HeadCase(product, top, targets_M), rng
+            origin = " ".join([pattern, *(f"{a}={n}" for a, n in sizes.items()), f"top={top}"])
+            yield HeadCase(Case(HEADS[op], dtype, product, origin), top, drawn["targets_N"]), rng
 
 
 def log_sums(case: HeadCase) -> Truth:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pyxglm.check.cases import Case
+from pyxglm.check.patterns import EXTREME
 from pyxglm.dtypes import Array
 from pyxglm.ops.reference import visible_keys
 
@@ -35,7 +36,7 @@ def relatives(case: Case, rng: np.random.Generator) -> Iterator[Relative]:
     """Yield cases whose results are part of this case's results."""
     if case.op == "attention":
         # Scores that are not finite are where a mask's presence shows (see the reference).
-        if case.origin.split()[0] not in ("huge", "broken"):
+        if case.origin.split()[0] not in EXTREME:
             yield from _attention(case, rng)
         return
     if case.op == "cache_append":

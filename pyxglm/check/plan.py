@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from pyxglm.check import head, native
-from pyxglm.check.cases import OPS, STORED, Case, draw
+from pyxglm.check.cases import KERNEL_DTYPES, OPS, Case, draw
 from pyxglm.check.head_cases import HEADS
-from pyxglm.check.inputs import PATTERNS
+from pyxglm.check.patterns import PATTERNS
 from pyxglm.check.verify import Kernel, Outcome, verify
 
 
@@ -54,11 +54,11 @@ def variants(wanted: Filter) -> list[Variant]:
         If a pattern matches no name at all; the message lists the names.
     """
     levels = native.levels()
-    dtypes = {op: spec.dtypes for op, spec in OPS.items()} | dict.fromkeys(HEADS, STORED)
+    dtypes = {op: spec.dtypes for op, spec in OPS.items()} | dict.fromkeys(HEADS, KERNEL_DTYPES)
     names = {
         "op": list(dtypes),
         "isa": list(levels),
-        "dtype": list(STORED),
+        "dtype": list(KERNEL_DTYPES),
     }
     for option, known in names.items():
         pattern = getattr(wanted, option)

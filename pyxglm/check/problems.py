@@ -16,7 +16,7 @@ import numpy as np
 
 from pyxglm.check.cases import ACTIVATIONS, FUSED, Case
 from pyxglm.dtypes import Array
-from pyxglm.ops.stored import round_to_bfloat16
+from pyxglm.ops.stored import round_to_bfloat16, widen
 
 #: What has not been written, and what must not be read: a NaN of its own.
 CANARY = np.uint32(0x7FEA_DEAD).view(np.float32)
@@ -114,7 +114,7 @@ def _linear(case: Case, rng: np.random.Generator | None) -> Problem:
     if case.op == "linear_coarse":  # what kernels read; the entry point makes its own of x
         inputs["rounded"] = round_to_bfloat16(inputs["x"])
     if given["bias_O"] is not None:
-        inputs["bias"] = given["bias_O"]
+        inputs["bias"] = widen(given["bias_O"], np.float32)
     if given["residual_BTO"] is not None:
         inputs["residual"] = np.full(length, CANARY)
         inputs["residual"][places] = given["residual_BTO"].reshape(M, N)

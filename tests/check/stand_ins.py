@@ -73,14 +73,18 @@ class StandIn:
         seen = reference.visible_keys(
             T, S, causal=shared["causal"], keys_BS=one["keys_BS"], visible_BTS=one["visible_BTS"]
         )
+        lowest = -np.inf if seen is None else np.finfo(np.float32).min
         seen = self.mask(np.ones((T, S), bool) if seen is None else np.tile(seen[0], (1, 1)), T, S)
         out, weights = np.zeros_like(q), np.zeros((H, T, S), np.float32)
         for h, t in np.ndindex(H, T):
-            counts = seen[t] if seen[t].any() else np.ones(S, bool)
-            scores = k[h, counts] @ q[h, t] if seen[t].any() else np.zeros(S, np.float32)
+            counts = seen[t]
+            scores = np.maximum(k[h, counts] @ q[h, t], lowest)
+            if (scores == lowest).all() and np.isfinite(lowest):  # as good as none
+                counts, scores = np.ones(S, bool), np.zeros(S, np.float32)
             p = reference.softmax(scores)
             if shared["head_mask_H"] is not None:
                 p = p * shared["head_mask_H"][h]
+            weights[h, t] = 0 * p.sum()  # NaN, if one is
             weights[h, t, counts] = p
             out[h, t] = (p[:, None] * v[h, counts]).sum(axis=0)
         return out, weights

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 from model.small import IDS, SIZES, apart, bare, encoder_states, lm
-from strategies import LAYOUTS, left_alone
+from strategies import left_alone
 
+from pyxglm.check.patterns import LAYOUTS
 from pyxglm.dtypes import convert
 from pyxglm.modeling import XGLMForCausalLM
 from pyxglm.positions import PositionTable

@@ -10,6 +10,7 @@ import pytest
 from processes import python
 
 from pyxglm import XGLMConfig, XGLMForCausalLM
+from pyxglm.check.patterns import LAYOUTS
 from pyxglm.dtypes import Array, bfloat16, convert
 from pyxglm.ops import available_backends, backend_name, native, native_arrays, reference
 
@@ -20,9 +21,7 @@ def floats(*shape: int) -> Array:
     return RNG.standard_normal(shape, dtype=np.float32)
 
 
-def unaligned(array: Array) -> Array:
-    """The same numbers at an odd address, read-only: so they may lie in a mapped file."""
-    return np.frombuffer(b"?" + array.tobytes(), array.dtype, offset=1).reshape(array.shape)
+mapped = LAYOUTS["mapped"]
 
 
 def close(found: Array, expected: Array) -> bool:
@@ -33,19 +32,19 @@ class TestWeights:
     @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
     def test_at_any_address(self, dtype: str) -> None:
         x, w, b = floats(3, 37), convert(floats(21, 37), dtype), convert(floats(21), dtype)
-        w1, b1 = unaligned(w), unaligned(b)
+        w1, b1 = mapped(w), mapped(b)
         assert w1.ctypes.data % 2 == b1.ctypes.data % 2 == 1
         assert (native.linear(x, w1, b1) == native.linear(x, w, b)).all()
         assert close(native.linear(x, w1, b1), reference.linear(x, w, b))
-        ids, table = np.array([3, 20, 0]), unaligned(floats(9, 37))
+        ids, table = np.array([3, 20, 0]), mapped(floats(9, 37))
         expected = reference.embed(ids, np.array([0, 6, -2]), w, table, 3.0, np.float32)
         assert close(native.embed(ids, np.array([0, 6, -2]), w1, table, 3.0, np.float32), expected)
-        norm = native.layer_norm(x, unaligned(convert(floats(37), dtype)), np.zeros(37, "f4"))
+        norm = native.layer_norm(x, mapped(convert(floats(37), dtype)), np.zeros(37, "f4"))
         assert norm.shape == (3, 37)
 
     def test_no_copy_is_made_of_a_stored_matrix(self) -> None:
         for dtype in ("float32", "float16", "bfloat16"):
-            w = unaligned(convert(floats(5, 6), dtype))
+            w = mapped(convert(floats(5, 6), dtype))
             assert native_arrays.matrix(w).keeper is None
 
     @pytest.mark.parametrize("dtype", ["<f8", ">f4", ">f2", "<i2"])
@@ -102,7 +101,7 @@ class TestActivations:
             assert close(native.linear(view, w), reference.linear(view, w))
             assert close(native.softmax(view), reference.softmax(view))
             assert close(native.gelu(view), reference.gelu(view))
-        odd = unaligned(x)[..., :8]
+        odd = mapped(x)[..., :8]
         assert close(native.linear(odd, w), reference.linear(odd, w))
 
     @pytest.mark.parametrize("dtype", ["f8", "f2", "i4", bfloat16])

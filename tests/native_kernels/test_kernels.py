@@ -1,7 +1,7 @@
 """Every kernel of this machine against the float64 reference, by hypothesis.
 
-The cases are those of ``pyxglm check``; here hypothesis chooses sizes and kinds
-of numbers, and shrinks them when something is wrong.
+The cases are those of ``pyxglm check``; here hypothesis chooses the sizes, the
+kinds of numbers and what is given, and shrinks them when something is wrong.
 """
 
 from __future__ import annotations
@@ -10,26 +10,16 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from strategies import chooser, seeds
 
 from pyxglm.check import head, plan
 from pyxglm.check.cases import OPS, draw
-from pyxglm.check.inputs import BATCHES, PATTERNS, SIZES, letters
 from pyxglm.check.native import NativeKernel
+from pyxglm.check.patterns import PATTERNS
 from pyxglm.check.verify import Outcome, verify
 
 VARIANTS = [variant for variant in plan.variants(plan.Filter()) if variant.op in OPS]
 HEADS = plan.variants(plan.Filter(op="head*"))
-
-
-@st.composite
-def sizes(draw_from, op):
-    """A size for every letter of an operation's shapes, no two alike."""
-    found = {}
-    for letter in letters(OPS[op].function):
-        free = [n for n in (BATCHES if letter == "B" else SIZES) if n not in found.values()]
-        found[letter] = draw_from(st.sampled_from(free), label=letter)
-    zero = draw_from(st.sampled_from(["", "", "", *OPS[op].may_be_zero]), label="zero")
-    return {**found, zero: 0} if zero else found
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
@@ -42,9 +32,9 @@ def sizes(draw_from, op):
 )
 @given(data=st.data())
 def test_a_kernel_is_within_its_bound(variant, data):
-    pattern = data.draw(st.sampled_from(list(PATTERNS)), label="pattern")
-    rng = np.random.default_rng(data.draw(st.integers(0, 2**16), label="seed"))
-    case = draw(variant.op, rng, pattern, variant.dtype, data.draw(sizes(variant.op)))
+    choose, rng = chooser(data.draw), np.random.default_rng(data.draw(seeds, label="seed"))
+    pattern = choose(list(PATTERNS), "pattern")
+    case = draw(variant.op, rng, pattern, variant.dtype, choose)
     outcome = Outcome()
     verify(NativeKernel(variant.op, variant.dtype, variant.level), case, rng, outcome)
     assert outcome.complaints == []

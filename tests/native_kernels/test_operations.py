@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
-from strategies import RECIPES, arrays_for, left_alone
+from strategies import arrays_for, left_alone
 
 from pyxglm import use_isa
 from pyxglm.check.bounds import truth
-from pyxglm.check.cases import FUSED, Case
+from pyxglm.check.cases import FUSED, Case, by_sequence
+from pyxglm.check.patterns import PATTERNS
 from pyxglm.ops import native, native_coarse, reference
 from pyxglm.ops.native_library import available_isas, isa
 
@@ -51,7 +52,7 @@ def case_of(op, arguments, **changes):
 
 
 @SETTINGS
-@given(arguments=arrays_for(reference.linear, dtype="float32", recipes=RECIPES))
+@given(arguments=arrays_for(reference.linear, dtype="float32", patterns=PATTERNS))
 def test_linear(level, arguments):
     if arguments["activation"] not in (None, *FUSED):
         arguments["activation"] = "gelu"
@@ -61,7 +62,7 @@ def test_linear(level, arguments):
 
 
 @SETTINGS
-@given(arguments=arrays_for(reference.linear, dtype="float32", recipes=RECIPES))
+@given(arguments=arrays_for(reference.linear, dtype="float32", patterns=PATTERNS))
 def test_linear_coarse(level, arguments):
     if arguments["activation"] not in (None, *FUSED):
         arguments["activation"] = "gelu"
@@ -71,7 +72,7 @@ def test_linear_coarse(level, arguments):
 
 
 @SETTINGS
-@given(arguments=arrays_for(reference.layer_norm, dtype="float32", recipes=RECIPES))
+@given(arguments=arrays_for(reference.layer_norm, dtype="float32", patterns=PATTERNS))
 def test_layer_norm(level, arguments):
     with left_alone(arguments):
         result = native.layer_norm(**arguments)
@@ -79,7 +80,7 @@ def test_layer_norm(level, arguments):
 
 
 @SETTINGS
-@given(arguments=arrays_for(reference.embed, dtype="float32", recipes=RECIPES))
+@given(arguments=arrays_for(reference.embed, dtype="float32", patterns=PATTERNS))
 def test_embed(level, arguments):
     with left_alone(arguments):
         result = native.embed(**arguments)
@@ -91,18 +92,15 @@ def test_embed(level, arguments):
 
 
 @SETTINGS
-@given(arguments=arrays_for(reference.attention, dtype="float32", recipes=RECIPES))
+@given(
+    arguments=arrays_for(
+        reference.attention, dtype="float32", patterns=PATTERNS, return_weights=True
+    )
+)
 def test_attention(level, arguments):
     with left_alone(arguments):
         out_BHTK, weights_BHTS = native.attention(**arguments)
-    per_sequence = ("q_BHTK", "k_BHSK", "v_BHSK", "keys_BS", "visible_BTS")
-    sequences = [
-        {name: None if arguments[name] is None else arguments[name][b : b + 1]
-         for name in per_sequence}
-        for b in range(len(arguments["q_BHTK"]))
-    ]  # fmt: skip
-    shared = {name: value for name, value in arguments.items() if name not in per_sequence}
-    known = truth(Case("attention", "float32", {**shared, "sequences": sequences}, "normal"))
+    known = truth(Case("attention", "float32", by_sequence(arguments), "normal"))
     assert len(known["out"]) == len(out_BHTK)
     for b, (out, weights) in enumerate(zip(known["out"], known["weights"], strict=True)):
         assert_close(out_BHTK[b], out)
@@ -111,7 +109,7 @@ def test_attention(level, arguments):
 
 @pytest.mark.parametrize("name", ["softmax", "log_softmax", "gelu", "relu"])
 @SETTINGS
-@given(arguments=arrays_for(reference.gelu, dtype="float32", recipes=RECIPES))
+@given(arguments=arrays_for(reference.gelu, dtype="float32", patterns=PATTERNS))
 def test_elements_and_rows(level, name, arguments):
     if name.endswith("softmax") and (not arguments["x"].ndim or not arguments["x"].shape[-1]):
         return  # NumPy has no maximum of nothing

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ops import naive
-from strategies import EXTREME, arrays_for, exact, left_alone
+from strategies import arrays_for, exact, left_alone
 
+from pyxglm.check.patterns import EXTREME
 from pyxglm.ops.reference import ACTIVATIONS, gelu
 from pyxglm.ops.special import erf
 
@@ -140,7 +141,7 @@ def test_activation(name: str, dtype: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(ACTIVATIONS))
 @settings(quick, max_examples=10)
-@given(arguments=arrays_for(gelu, recipes=EXTREME))
+@given(arguments=arrays_for(gelu, patterns=EXTREME))
 def test_activation_is_elementwise(name: str, arguments: dict[str, Any]) -> None:
     # In any layout and next to any neighbours: each number gives what it gives alone.
     x = arguments["x"]

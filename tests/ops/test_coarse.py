@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from fractions import Fraction
 from typing import Any
 
@@ -22,9 +23,8 @@ SETTINGS = settings(max_examples=60, deadline=None, derandomize=True, database=N
 def nearest(x: float) -> Fraction:
     """The nearest number with 8 significant bits, found among all multiples of the last place."""
     size = abs(Fraction(x))
-    place = Fraction(2) ** -133  # bfloat16's smallest
-    while size >= 256 * place:
-        place *= 2
+    # Of the last of 8 bits, and at least bfloat16's smallest number.
+    place = Fraction(2) ** max(math.frexp(x)[1] - 8, -133)
     below = size // place
     rest = size - below * place
     up = rest > place / 2 or (rest == place / 2 and below % 2 == 1)

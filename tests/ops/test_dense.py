@@ -15,8 +15,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from ops import naive
-from strategies import EXTREME, ORDINARY, arrays_for, exact, left_alone
+from strategies import arrays_for, exact, left_alone
 
+from pyxglm.check.patterns import EXTREME
 from pyxglm.dtypes import bfloat16, convert
 from pyxglm.ops import stored as stored_numbers
 from pyxglm.ops.reference import ACTIVATIONS, add_positions, embed, layer_norm, linear
@@ -102,7 +103,7 @@ def test_linear_never_makes_a_wide_copy_of_the_head(monkeypatch: pytest.MonkeyPa
 
 
 @quick
-@given(arrays_for(linear, recipes=EXTREME, activation=None, stored=("float32",)), st.data())
+@given(arrays_for(linear, patterns=EXTREME, activation=None, stored=("float32",)), st.data())
 def test_linear_keeps_rows_apart(arguments: dict[str, Any], data: st.DataObject) -> None:
     # Whatever one token holds, NaN included, another token's result is the same without it.
     # (Near overflow a sum's order shows, and BLAS chooses it by the memory's layout: one layout.)
@@ -167,7 +168,7 @@ def test_layer_norm_gives_mean_zero_and_variance_one() -> None:
 
 
 @quick
-@given(arrays_for(layer_norm, dtype="float64", recipes={"normal": ORDINARY["normal"]}))
+@given(arrays_for(layer_norm, dtype="float64", patterns=("normal",)))
 def test_layer_norm_does_not_see_shift_and_scale(arguments: dict[str, Any]) -> None:
     x_BTD = arguments["x_BTD"]
     assume(x_BTD.shape[-1] > 2)

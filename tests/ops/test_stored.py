@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from strategies import LAYOUTS
 
+from pyxglm.check.patterns import LAYOUTS
 from pyxglm.dtypes import DTYPES, as_dtype, bfloat16, convert, dtype_name
 from pyxglm.ops.reference import widen
 
