@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from strategies import arrays_for, left_alone
 
 from pyxglm import use_isa
 from pyxglm.check.bounds import truth
 from pyxglm.check.cases import FUSED, Case, by_sequence
+from pyxglm.check.head_cases import HEADS, HeadCase, log_sums
 from pyxglm.check.patterns import PATTERNS
 from pyxglm.ops import native, native_coarse, reference
 from pyxglm.ops.native_library import available_isas, isa
@@ -42,11 +44,11 @@ def assert_close(result, one):
     assert np.where(finite, right, ~np.isfinite(result)).all()
 
 
-def case_of(op, arguments, **changes):
+def case_of(op, arguments):
     """The truth's case: weights of float64 reach a kernel as float32."""
     narrowed = {
         name: value.astype(np.float32) if getattr(value, "dtype", None) == np.float64 else value
-        for name, value in {**arguments, **changes}.items()
+        for name, value in arguments.items()
     }
     return Case(op, "float32", narrowed, "normal")
 
@@ -116,3 +118,49 @@ def test_elements_and_rows(level, name, arguments):
     with left_alone(arguments):
         result = getattr(native, name)(**arguments)
     assert_close(result, truth(case_of(name, arguments))["y"][0])
+
+
+@pytest.mark.parametrize(("op", "ops"), [("head", native), ("head_coarse", native_coarse)])
+@SETTINGS
+@given(
+    arguments=arrays_for(reference.head_log_probs, dtype="float32", patterns=PATTERNS, zeros="ND"),
+    top=st.integers(0, 33),
+)
+def test_head(level, op, ops, arguments, top):
+    hidden_ND, head_VD = arguments["hidden_ND"], arguments["head_VD"]
+    arguments["targets_N"] = targets_N = np.maximum(arguments["targets_N"], 0)
+    top = min(top, len(head_VD))
+    with np.errstate(invalid="ignore"), left_alone(arguments):
+        values_NK, ids_NK = ops.head_top(hidden_ND, head_VD, top)
+        log_probs_N, log_sums_N = ops.head_log_probs(**arguments)
+    assert (values_NK.dtype, ids_NK.dtype) == (np.float32, np.int64)
+    assert (log_probs_N.dtype, log_sums_N.dtype) == (np.float32, np.float32)
+    # The bits of the logits; NaN is best, then the larger, of equals the lower id.
+    logits_NV = ops.linear(hidden_ND, head_VD)
+    keys = (-np.where(np.isnan(logits_NV), 0, logits_NV), ~np.isnan(logits_NV))
+    np.testing.assert_array_equal(ids_NK, np.lexsort(keys, axis=-1)[:, :top])
+    np.testing.assert_array_equal(values_NK, np.take_along_axis(logits_NV, ids_NK, -1))
+    with np.errstate(invalid="ignore"):
+        wanted_N = logits_NV[np.arange(len(targets_N)), targets_N] - log_sums_N
+    np.testing.assert_array_equal(log_probs_N, wanted_N)
+    given = {"x_BTI": hidden_ND[None], "weight_OI": head_VD, "bias_O": None, "activation": None}
+    product = case_of(HEADS[op], {**given, "residual_BTO": None})
+    assert_close(log_sums_N, log_sums(HeadCase(product, top, targets_N)))
+
+
+@SETTINGS
+@given(
+    arguments=arrays_for(
+        reference.cache_append, dtype="float32", patterns=PATTERNS,
+        k_room_BHSK=None, v_room_BHSK=None, start=None,
+    ),
+    start=st.integers(0, 9),
+)  # fmt: skip
+def test_cache_append(level, arguments, start):
+    new = arguments["k_BHTK"], arguments["v_BHTK"]
+    B, H, T, K = new[0].shape
+    found, wanted = (np.full((2, B, H, T + 9, K), -7, np.float32) for _ in range(2))
+    with left_alone(arguments):
+        native.cache_append(*found, *new, start)
+    reference.cache_append(*wanted, *new, start)
+    np.testing.assert_array_equal(found, wanted)

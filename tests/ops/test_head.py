@@ -12,7 +12,7 @@ from ops import naive
 from strategies import arrays_for, exact, left_alone
 
 from pyxglm.dtypes import convert
-from pyxglm.ops import head, reference, stored
+from pyxglm.ops import head, stored
 from pyxglm.ops.reference import cache_append, head_log_probs, head_top
 
 SETTINGS = settings(max_examples=40, deadline=None, derandomize=True, database=None)
@@ -25,18 +25,17 @@ def logits_of(hidden: np.ndarray, matrix: np.ndarray) -> list[list[float]]:
 
 
 @SETTINGS
-@given(arguments=arrays_for(reference.linear, dtype="float64"))
+@given(arguments=arrays_for(head_log_probs, dtype="float64", zeros="ND"))
 def test_log_probs_are_those_of_the_logits(arguments: dict[str, Any]) -> None:
-    x_BTI, matrix = arguments["x_BTI"], arguments["weight_OI"]
-    hidden = x_BTI.reshape(math.prod(x_BTI.shape[:-1]), x_BTI.shape[-1])
-    if not len(matrix):
-        return
-    targets = np.arange(len(hidden)) * 7 % len(matrix)
-    with left_alone({"hidden": hidden, "matrix": matrix, "targets": targets}):
-        log_probs, log_sums = head_log_probs(hidden, matrix, targets)
+    arguments["targets_N"] = targets = np.maximum(arguments["targets_N"], 0)
+    hidden, matrix = arguments["hidden_ND"], arguments["head_VD"]
+    with left_alone(arguments):
+        log_probs, log_sums = head_log_probs(**arguments)
+    sizes = (np.abs(exact(hidden)) @ np.abs(exact(matrix)).T).max(axis=-1)
     for n, row in enumerate(logits_of(hidden, matrix)):
         wanted = naive.log_softmax(row)[targets[n]]
-        size = max(map(abs, row)) + len(row)
+        # What is added up for a logit (33 products at most), and for the sum of the exponentials.
+        size = sizes[n] + len(row)
         assert abs(log_probs[n] - wanted) <= 1e-13 * (size + 1)
         assert abs(log_sums[n] - (row[targets[n]] - wanted)) <= 1e-13 * (size + 1)
 
@@ -123,9 +122,9 @@ def test_a_target_that_is_no_id(target: int) -> None:
 
 
 @SETTINGS
-@given(arguments=arrays_for(reference.attention, dtype="float64"))
+@given(arguments=arrays_for(cache_append, k_room_BHSK=None, v_room_BHSK=None, start=2))
 def test_rows_go_where_they_belong(arguments: dict[str, Any]) -> None:
-    k_BHTK, v_BHTK = arguments["q_BHTK"], arguments["q_BHTK"] + 1
+    k_BHTK, v_BHTK = arguments["k_BHTK"], arguments["v_BHTK"]
     B, H, T, K = k_BHTK.shape
     rooms = np.full((2, B, H, T + 3, K), -7.0)
     with left_alone({"k": k_BHTK, "v": v_BHTK}):
