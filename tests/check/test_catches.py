@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from check.stand_ins import Broken, StandIn
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import chooser, seeds
 
 from pyxglm.check import plan
-from pyxglm.check.cases import OPS
+from pyxglm.check.cases import OPS, draw
+from pyxglm.check.patterns import PATTERNS
 from pyxglm.check.verify import Outcome, verify
 
 #: Mistakes that any kernel can make, and words of the complaint that each must draw.
@@ -67,3 +72,21 @@ def test_a_mistake_is_found(op, mistake, words):
         if any(words in complaint for complaint in outcome.complaints):
             return
     raise AssertionError(outcome.complaints)
+
+
+def test_hypothesis_finds_a_mistake_too_and_makes_it_simple():
+    tried = []
+
+    @settings(max_examples=10, deadline=None, derandomize=True, database=None)
+    @given(data=st.data())
+    def holds(data):
+        choose, rng = chooser(data.draw), np.random.default_rng(data.draw(seeds))
+        case = draw("relu", rng, choose(list(PATTERNS), "pattern"), choose=choose)
+        outcome = Outcome()
+        verify(Broken("wrong in one element"), case, rng, outcome)
+        tried.append(case.origin)
+        assert outcome.complaints == []
+
+    with pytest.raises(AssertionError, match="are wrong, first at"):
+        holds()
+    assert tried[-1] == "normal D=1"
