@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 import openvino
+import openvino.opset13 as ops
 from checkpoint import config_of, parameters
 from converted import converted
 from labels import loss_of
 from onnx_export import caches, exported
+from openvino._offline_transformations import apply_make_stateful_transformation
 from protocol import Runtime, serve
 from stepping import Stepping
 
@@ -24,18 +26,34 @@ FILE = "model.xml"
 def convert(path: str, folder: Path) -> None:
     """Write a checkpoint as OpenVINO reads it."""
     model = openvino.Core().read_model(exported(path))
+    keep_caches(model, config_of(path)["num_layers"])
     openvino.save_model(model, folder / FILE, compress_to_fp16=False)
 
 
-class OpenVino(Stepping):
-    """A compiled model."""
+def keep_caches(model: Any, layers: int) -> None:
+    """Let a model keep its caches: inputs and outputs for them become its state.
 
-    def __init__(self, model: Any, config: dict[str, Any]) -> None:
-        self.request = model.create_infer_request()
-        self.config, self.vocab_size = config, config["vocab_size"]
-        self.before, self.after = (
-            caches(kind, config["num_layers"]) for kind in ("past", "present")
-        )
+    So users of OpenVINO run language models: caches are not copied from step to step. A new
+    text begins with caches of no token, of as many sequences as it has.
+    """
+    pairs = zip(*(caches(kind, layers) for kind in ("past", "present")), strict=True)
+    apply_make_stateful_transformation(model, dict(pairs))
+    sizes = ops.shape_of(model.input("input_ids"), output_type="i64")
+    batch = ops.gather(sizes, ops.constant(np.array([0])), ops.constant(np.array(0)))
+    for node in model.get_ops():
+        if node.get_type_name() == "ReadValue":
+            _, H, _, K = node.get_output_partial_shape(0)
+            rest = np.array([H.get_length(), 0, K.get_length()])
+            shape = ops.concat([batch, ops.constant(rest)], axis=0)
+            node.set_arguments([ops.broadcast(ops.constant(np.float32(0)), shape)])
+    model.validate_nodes_and_infer_types()
+
+
+class OpenVino(Stepping):
+    """A compiled model, whose state is the cache: what goes round is only that there is one."""
+
+    def __init__(self, model: Any, vocab_size: int) -> None:
+        self.request, self.vocab_size = model.create_infer_request(), vocab_size
 
     def ids(self, rows: list[list[int]]) -> Any:
         """Return tokens (B, T) as the runtime takes them."""
@@ -44,14 +62,11 @@ class OpenVino(Stepping):
     def step(self, ids: Any, past: Any, all_logits: bool = False) -> tuple[Any, Any]:
         """Return logits, of the last position or of all, and the new cache."""
         if past is None:
-            H = self.config["attention_heads"]
-            nothing = np.zeros((len(ids), H, 0, self.config["d_model"] // H), np.float32)
-            past = [nothing] * len(self.before)
+            self.request.reset_state()
         first = np.array(0 if all_logits else ids.shape[1] - 1)
         given = {"input_ids": np.ascontiguousarray(ids), "first": first}
-        given |= zip(self.before, past, strict=True)
-        found = self.request.infer(given, share_inputs=True, share_outputs=False)
-        return found["logits"], [found[name] for name in self.after]
+        found = self.request.infer(given, share_inputs=True, share_outputs=True)
+        return found["logits"], self.request
 
     def loss(self, ids: Any) -> float:
         """Return the mean surprisal of all tokens but the first of each text."""
@@ -62,9 +77,8 @@ class OpenVino(Stepping):
 def opened(path: str, threads: int, words: list[str]) -> Runtime:
     """Open a model."""
     version = openvino.__version__.split("-")[0]
-    config = config_of(path)
     model = openvino.Core().compile_model(
-        converted(path, f"openvino-{version}", convert) / FILE,
+        converted(path, f"openvino-{version}-stateful", convert) / FILE,
         "CPU",
         {
             "INFERENCE_PRECISION_HINT": "f32",
@@ -73,7 +87,8 @@ def opened(path: str, threads: int, words: list[str]) -> Runtime:
             "NUM_STREAMS": 1,
         },
     )
-    return OpenVino(model, config).runtime(f"OpenVINO {version}", "float32", 4 * parameters(path))
+    runtime = OpenVino(model, config_of(path)["vocab_size"])
+    return runtime.runtime(f"OpenVINO {version}", "float32", 4 * parameters(path))
 
 
 if __name__ == "__main__":
