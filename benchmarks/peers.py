@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import common
 from rows import COLD, FEW, ROWS, SLOW
 from runtimes import cold, in_turns, peaks, started
-from sameness import COARSE, EXACT, refusal
+from sameness import COARSE, EXACT, HALF, refusal
 
 from pyxglm.bench import machine
 from pyxglm.ops.cpus import default_threads
@@ -44,7 +44,7 @@ PEERS = {
     "ONNX Runtime": Peer("onnx_worker.py", "onnx"),
     "CTranslate2": Peer("ctranslate2_worker.py", "ctranslate2"),
     "OpenVINO": Peer("openvino_worker.py", "openvino"),
-    "llama.cpp F16, as GPT-2": Peer("llama_cpp_worker.py", "llama-cpp", tolerance=COARSE),
+    "llama.cpp F16, as GPT-2": Peer("llama_cpp_worker.py", "llama-cpp", tolerance=HALF),
     "torch bfloat16": Peer("torch_worker.py", "torch", ("bfloat16",), "pyxglm bfloat16", COARSE),
 }
 

@@ -192,7 +192,9 @@ def in_turns(workers: dict[str, Any], jobs: dict[str, Job], rounds: int) -> dict
                     time.sleep(PAUSE if isinstance(process, Worker) else 0)
         found[name] = {worker: summary(job, given) for worker, given in answers.items()}
         for worker, one in found[name].items():
-            said = one.get("error") or f"{one['tokens_per_second']:.1f} tokens/s"
+            said = one.get("error") or (
+                f"{one['median_ns'] / 1e9:.3f} s, {one['tokens_per_second']:.1f} tokens/s"
+            )
             print(f"{name:<18}{worker:<26}{said}", flush=True)
     return found
 

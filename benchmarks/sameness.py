@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-#: How far logits may lie from pyxglm's, as a part of the largest: a thousand roundings to
-#: float32; a few hundred to bfloat16's or float16's, or GELU by tanh. Positions that are off
-#: by one, a layer norm too few or a wrong activation give more than either.
-EXACT, COARSE = 1e-4, 0.05
+#: How far logits may lie from pyxglm's, as a part of the largest: by float32 arithmetic (1e-6
+#: is usual); by activations in float16, or GELU by tanh (1e-3); by bfloat16 (0.02). Positions
+#: that are off by one give 0.07 and more.
+EXACT, HALF, COARSE = 2e-5, 5e-3, 4e-2
 
 #: Prompts of the question, and tokens of each.
 TEXTS, LENGTH = 2, 12
@@ -25,7 +25,7 @@ def refusal(other: Any, own: Any, model: Path, tolerance: float) -> str | None:
     model
         The checkpoint's directory.
     tolerance
-        `EXACT`, where greedily chosen tokens must be the same as well; or `COARSE`.
+        `EXACT`, where greedily chosen tokens must be the same as well; `HALF` or `COARSE`.
     """
     size = json.loads((model / "config.json").read_text(encoding="utf-8"))["vocab_size"]
     found, expected = (worker.say(prompts(size)) for worker in (other, own))

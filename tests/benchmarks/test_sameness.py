@@ -40,16 +40,17 @@ def far(by):
 
 def test_what_is_the_same_within_rounding_is_believed(refused):
     assert refused("EXACT") is None
-    assert refused("EXACT", logits=far(9e-5)) is None
+    assert refused("EXACT", logits=far(1.9e-5)) is None
     assert refused("EXACT", loss=None) is None  # a runtime that cannot score
-    assert refused("COARSE", logits=far(-0.04), ids=[[5, 6], [7, 9]]) is None
+    assert refused("HALF", logits=far(4e-3), ids=[[5, 6], [7, 9]]) is None
+    assert refused("COARSE", logits=far(-0.03), ids=[[5, 6], [7, 9]]) is None
 
 
 def test_what_differs_is_refused_and_said(refused):
-    said = refused("EXACT", logits=far(2e-4))
-    assert said == "its logits are 2.0e-04 of the largest from pyxglm's, expected 1e-04"
-    assert "expected 5e-02" in refused("COARSE", logits=far(0.06))
-    assert "expected 1e-04" in refused("EXACT", logits=far(float("nan")))
+    said = refused("EXACT", logits=far(4e-5))
+    assert said == "its logits are 4.0e-05 of the largest from pyxglm's, expected 2e-05"
+    assert "expected 4e-02" in refused("COARSE", logits=far(0.06))
+    assert "expected 2e-05" in refused("EXACT", logits=far(float("nan")))
     assert "its logits are 1.0e-02" in refused("EXACT", loss=2.1)
     said = refused("EXACT", ids=[[5, 6], [7, 9]])
     assert said == "it continues with [[5, 6], [7, 9]], expected pyxglm's [[5, 6], [7, 8]]"
