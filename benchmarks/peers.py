@@ -98,7 +98,7 @@ class Results:
         """Note what a runtime is, or why it is absent."""
         known = {one["runtime"]: one for one in self.found["runtimes"]}
         known[name] = {"runtime": name, **about}
-        order = [*OWN, *PEERS]
+        order = [one for peer, about in PEERS.items() for one in (about.beside, peer)]
         self.found["runtimes"] = sorted(known.values(), key=lambda one: order.index(one["runtime"]))
         self.write()
 
