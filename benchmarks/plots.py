@@ -130,7 +130,9 @@ def decode(axes: Axes, found: dict[str, Any], theme: dict[str, Any]) -> bool:
         yticks=list(places), yticklabels=names, xlabel="tokens / s",
         title=f"Decoding, batch 1, {peers['threads']} threads",
     )  # fmt: skip
-    axes.set_ylim(len(about) - 0.4, -0.9)  # the first on top, and room for the legend
+    axes.set_ylim(
+        len(about) - 0.4, -0.7 - 0.09 * len(about)
+    )  # the first on top, and room for the legend
     axes.grid(visible=False, axis="y")
     axes.legend(loc="upper right", fontsize=9)
     return True
