@@ -58,13 +58,23 @@ def machine_name(found: dict[str, Any]) -> str:
     return re.sub(r"[^a-z0-9]+", "-", re.sub(r"\((r|tm)\)", "", words)).strip("-")
 
 
-def write(arguments: argparse.Namespace, what: str, found: dict[str, Any]) -> Path:
-    """Write a result and return its path."""
-    folder = arguments.results / (arguments.machine or machine_name(found["environment"]))
-    folder.mkdir(parents=True, exist_ok=True)
-    path: Path = folder / f"{what}.json"
-    path.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    print(f"\nwritten: {path}")
+def path_of(arguments: argparse.Namespace, what: str, about: dict[str, Any]) -> Path:
+    """Return the path of a result that was found in an `environment`."""
+    folder: Path = arguments.results / (arguments.machine or machine_name(about))
+    return folder / f"{what}.json"
+
+
+def write(
+    arguments: argparse.Namespace, what: str, found: dict[str, Any], *, tell: bool = True
+) -> Path:
+    """Write a result, as a whole or not at all, and return its path."""
+    path = path_of(arguments, what, found["environment"])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    partial.replace(path)
+    if tell:
+        print(f"\nwritten: {path}")
     return path
 
 

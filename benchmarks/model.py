@@ -6,6 +6,7 @@ python benchmarks/model.py
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from typing import Any
 
 import common
@@ -121,15 +122,15 @@ def main() -> None:
     parser.add_argument("--rows", nargs="*", choices=ROWS, default=list(ROWS), metavar="ROW")
     arguments = parser.parse_args()
     bench = Bench(arguments)
-    start = (SCRIPT, bench.path, bench.threads)
+    start = partial(started, SCRIPT, bench.path, bench.threads)
     found = {
         "environment": common.environment(),
         "model": bench.description(),
         "rows": rows(bench, arguments.rows),
-        "cold": {"title": COLD.title, **cold(bench.rounds, *start)},
+        "cold": {"title": COLD.title, **cold({"pyxglm": start}, bench.rounds)["pyxglm"]},
         "contexts": contexts(bench),
         "threads": scaling(bench),
-        "memory": peaks(*start),
+        "memory": peaks(start),
     }
     found["limits"] = {"read": bench.limits.read, "fma": bench.limits.fma}
     common.write(arguments, "model", found)

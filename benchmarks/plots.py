@@ -14,6 +14,7 @@ from typing import Any
 
 import common
 import matplotlib as mpl
+import pairs
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -96,20 +97,25 @@ def roofline(axes: Axes, found: dict[str, Any], theme: dict[str, Any]) -> bool:
 def decode(axes: Axes, found: dict[str, Any], theme: dict[str, Any]) -> bool:
     """Draw generated tokens a second, each runtime beside what reading its weights allows."""
     peers = found.get("peers")
-    rows = {row["name"]: row["runtimes"] for row in peers["rows"]} if peers else {}
-    if "decode_b1" not in rows:
+    row = (
+        next((row for row in peers["rows"] if row["name"] == "decode_b1"), None) if peers else None
+    )
+    if row is None:
         return False
     read = peers["limits"]["read"][str(peers["threads"])]
-    about = [one for one in peers["runtimes"] if "tokens_per_second" in
-             rows["decode_b1"].get(one["runtime"], {})]  # fmt: skip
+    about = [one for one in peers["runtimes"] if pairs.rate(row, one["runtime"])]
     names = [
-        f"{one['name']}\n{SHORT.get(one['weights'], one['weights'])}".replace(" + ", "\n")
-        for one in about
+        f"{one['runtime']}\nweights {SHORT.get(one['weights'], one['weights'])}" for one in about
     ]
-    rates = [rows["decode_b1"][one["runtime"]]["tokens_per_second"] for one in about]
+    rates = [pairs.rate(row, one["runtime"]) for one in about]
     limits = [read / one["weight_bytes"] for one in about]
     places = range(len(about))
-    axes.barh(places, rates, 0.6, color=[theme["series"][i > 0] for i in places])
+    axes.barh(
+        places,
+        rates,
+        0.6,
+        color=[theme["series"][not one["runtime"].startswith("pyxglm")] for one in about],
+    )
     axes.vlines(
         limits, [i - 0.42 for i in places], [i + 0.42 for i in places], color=theme["ink"],
         linewidth=2.5, label="what reading the weights once a token allows",
@@ -124,7 +130,9 @@ def decode(axes: Axes, found: dict[str, Any], theme: dict[str, Any]) -> bool:
         yticks=list(places), yticklabels=names, xlabel="tokens / s",
         title=f"Decoding, batch 1, {peers['threads']} threads",
     )  # fmt: skip
-    axes.set_ylim(len(about) - 0.4, -0.9)  # the first on top, and room for the legend
+    axes.set_ylim(
+        len(about) - 0.4, -0.7 - 0.09 * len(about)
+    )  # the first on top, and room for the legend
     axes.grid(visible=False, axis="y")
     axes.legend(loc="upper right", fontsize=9)
     return True

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import common
+import pairs
 
 ROOT = common.HERE.parent
 BEGIN, END = "<!-- begin: written by python benchmarks/readme.py -->\n", "<!-- end -->\n"
@@ -97,40 +99,39 @@ def cell(one: dict[str, Any], key: str, unit: float) -> str:
 
 def beside(peers: dict[str, Any]) -> str:
     """Return the table of pyxglm beside other runtimes."""
-    others = [one["runtime"] for one in peers["runtimes"] if one["runtime"] != "pyxglm"]
-    present = [
-        name
-        for name in others
-        if not any("absent" in one for one in peers["runtimes"] if one["runtime"] == name)
-    ]
-    names = ["pyxglm", *present]
-    header = [f"{peers['threads']} threads", *names, *(f"× {name}" for name in present)]
-    rows = [header]
+    present = {one["runtime"]: one for one in peers["runtimes"] if "absent" not in one}
+    rows = [[f"{peers['model']}, {peers['threads']} threads", *present]]
 
-    def add(title: str, cells: dict[str, dict[str, Any]], key: str, unit: float) -> None:
-        own = cells["pyxglm"].get(key)
-        ratios = []
+    def add(
+        title: str,
+        unit: float,
+        found: Callable[[str], float | None],
+        times: Callable[[str], float | None],
+    ) -> None:
+        cells = [title]
         for name in present:
-            other = cells[name].get(key)
-            known = own is not None and other is not None
-            # More tokens a second are better; seconds and bytes are better when fewer.
-            better = (own / other if key == "tokens_per_second" else other / own) if known else None
-            ratios.append(number(better) if better is not None else "–")
-        rows.append([title, *(cell(cells[name], key, unit) for name in names), *ratios])
+            value, better = found(name), times(name)
+            cells.append("–" if value is None else number(value / unit))
+            cells[-1] += "" if better is None else f" ({number(better)} ×)"
+        rows.append(cells)
 
     for row in peers["rows"]:
-        add(f"{row['title']} (tokens/s)", row["runtimes"], "tokens_per_second", 1)
-    add(f"{peers['cold']['title']} (s)", peers["cold"]["runtimes"], "median_ns", 1e9)
-    for kind in [one["name"] for one in peers["memory"]["pyxglm"]]:
-        taken = {
-            name: next((one for one in peers["memory"][name] if one["name"] == kind), {})
-            for name in names
-        }
-        title = f"{taken['pyxglm']['title']} (MB of anonymous memory)"
-        add(title, taken, "peak_anonymous", 1e6)
+        title = f"{row['title']} (tokens/s)"
+        add(title, 1, partial(pairs.rate, row), partial(pairs.times, row))
+    cold, memory = peers["cold"], peers["memory"]
+    if cold["pairs"]:
+        title = f"{cold['title']} (s)"
+        add(title, 1e9, partial(pairs.median_ns, cold), partial(pairs.times, cold))
+    kinds = {one["name"]: one["title"] for every in memory.values() for one in every}
+    for kind, title in kinds.items():
+        title = f"{title} (MB of anonymous memory)"
+        add(title, 1e6, partial(pairs.peak, peers, kind), partial(pairs.smaller, peers, kind))
     absent = [f"{one['runtime']}: {one['absent']}" for one in peers["runtimes"] if "absent" in one]
-    known = [f"{one['name']} ({one['weights']})" for one in peers["runtimes"] if "name" in one]
-    notes = [f"Runtimes: {', '.join(known)}."]
+    known = [f"{one['name']} ({one['weights']})" for one in present.values()]
+    notes = [
+        "In brackets: how many times as fast pyxglm is, or as small, from the turns that the two"
+        f" took; torch in bfloat16 is beside pyxglm in bfloat16. Runtimes: {', '.join(known)}."
+    ]
     notes += [f"Absent: {'; '.join(absent)}."] if absent else []
     return table(rows) + "\n\n" + " ".join(notes)
 

@@ -26,6 +26,9 @@ ROWS = {
     "score_4x512": Row("scoring 4 × 512 with labels", Job("score", 512, 0, 4)),
 }
 
+#: Rows that take so long that a few rounds of them must do.
+SLOW, FEW = ("prompt_2048_last", "score_4x512"), 3
+
 #: Calls of `generate` on the bundled model, one text at a time.
 GENERATION = {
     "greedy": Row("greedy", Job("greedy", 0, 256, 1, 16)),

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from typing import Any
 from rows import COLD, MEMORY
 
 import pyxglm
+from pyxglm.bench import shapes
 from pyxglm.bench.grid import Job
 
 WORKERS = Path(__file__).resolve().parent / "workers"
@@ -73,6 +74,7 @@ class Worker:
             "MKL_NUM_THREADS": count,
             "PYXGLM_NUM_THREADS": count,
             "HF_HUB_OFFLINE": "1",
+            "PYXGLM_CONVERTED": str(shapes.cache() / "converted"),
         }
         try:
             self._process = subprocess.Popen(  # noqa: S603
@@ -91,10 +93,17 @@ class Worker:
 
     def ask(self, job: Job, *, memory: bool = False) -> dict[str, Any]:
         """Let the runtime do a job; return its answer, ``{"error": why}`` if that failed."""
+        return self._told({**asdict(job), "memory": memory})
+
+    def say(self, prompts: list[list[int]]) -> dict[str, Any]:
+        """Return what the model says behind prompts: ``ids``, ``logits``, ``loss``; or error."""
+        return self._told({"prompts": prompts})
+
+    def _told(self, what: dict[str, Any]) -> dict[str, Any]:
         if self._ended is not None:
             return {"error": self._ended}
         with contextlib.suppress(BrokenPipeError):  # it has ended: said below
-            self._process.stdin.write(json.dumps({**asdict(job), "memory": memory}) + "\n")
+            self._process.stdin.write(json.dumps(what) + "\n")
             self._process.stdin.flush()
         try:
             return self._answer()
@@ -132,8 +141,28 @@ class Absent:
         """Say why nothing is measured."""
         return {"error": self.why}
 
+    def say(self, prompts: list[list[int]]) -> dict[str, Any]:
+        """Say why nothing is known."""
+        return {"error": self.why}
+
     def close(self) -> None:
         """Do nothing."""
+
+
+class Fresh:
+    """A runtime that is started anew for each job: the clock runs from the process's start."""
+
+    def __init__(self, start: Callable[[], Worker | Absent]) -> None:
+        self.start = start
+
+    def ask(self, job: Job, *, memory: bool = False) -> dict[str, Any]:
+        """Start the runtime, let it do a job, and end it."""
+        begun = time.perf_counter_ns()
+        process = self.start()
+        answer = process.ask(job, memory=memory)
+        took = time.perf_counter_ns() - begun
+        process.close()
+        return answer if "error" in answer else {**answer, "ns": took}
 
 
 def started(script: str, *arguments: Any, **keywords: Any) -> Worker | Absent:
@@ -163,8 +192,10 @@ def in_turns(workers: dict[str, Any], jobs: dict[str, Job], rounds: int) -> dict
                     time.sleep(PAUSE if isinstance(process, Worker) else 0)
         found[name] = {worker: summary(job, given) for worker, given in answers.items()}
         for worker, one in found[name].items():
-            said = one.get("error") or f"{one['tokens_per_second']:.1f} tokens/s"
-            print(f"{name:<18}{worker:<18}{said}", flush=True)
+            said = one.get("error") or (
+                f"{one['median_ns'] / 1e9:.3f} s, {one['tokens_per_second']:.1f} tokens/s"
+            )
+            print(f"{name:<18}{worker:<26}{said}", flush=True)
     return found
 
 
@@ -181,27 +212,19 @@ def summary(job: Job, answers: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def cold(rounds: int, *arguments: Any, **keywords: Any) -> dict[str, Any]:
-    """Return the median time from the start of a runtime's process to its first token."""
-    samples = []
-    for _ in range(rounds + 1):  # the first brings everything into the page cache
-        begun = time.perf_counter_ns()
-        process = started(*arguments, **keywords)
-        answer = process.ask(COLD.job)
-        samples.append(time.perf_counter_ns() - begun)
-        process.close()
-        if "error" in answer:
-            return {"error": answer["error"]}
-    return {"samples_ns": samples[1:], "median_ns": statistics.median(samples[1:])}
+def cold(starts: dict[str, Callable[[], Worker | Absent]], rounds: int) -> dict[str, Any]:
+    """Return the median time from the start of each runtime's process to its first token."""
+    fresh = {name: Fresh(start) for name, start in starts.items()}
+    (found,) = in_turns(fresh, {"cold": COLD.job}, rounds).values()
+    told = ("samples_ns", "median_ns", "error")
+    return {name: {key: one[key] for key in told if key in one} for name, one in found.items()}
 
 
-def peaks(*arguments: Any, **keywords: Any) -> list[dict[str, Any]]:
+def peaks(start: Callable[[], Worker | Absent]) -> list[dict[str, Any]]:
     """Return the peaks of anonymous memory, each of a process that has done nothing else."""
     records = []
     for name, row in MEMORY.items():
-        process = started(*arguments, **keywords)
-        answer = process.ask(row.job, memory=True)
-        process.close()
+        answer = Fresh(start).ask(row.job, memory=True)
         found = {key: answer[key] for key in ("peak_anonymous", "error") if key in answer}
         records.append({"name": name, "title": row.title, **found})
     return records

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from protocol import Measured, Runtime, serve
+from protocol import SAID, Measured, Runtime, Said, serve
 from strategies import STRATEGIES, check_length, options, prompts
 
 import pyxglm
@@ -31,7 +31,22 @@ def opened(path: str, threads: int, words: list[str]) -> Runtime:
         return Measured(*jobs.run(model, job))
 
     stored = work.weight_bytes(dict(model.named_parameters()))
-    return Runtime(" ".join(name), dtype_name(model.dtype), stored, run)
+    words = [f"{key} {value}" for key, value in settings.items()]
+
+    def say(ids: list[list[int]]) -> Said:
+        return said(model, ids)
+
+    return Runtime(" ".join([*name, *words]), dtype_name(model.dtype), stored, run, say)
+
+
+def said(model: Any, ids: list[list[int]]) -> Said:
+    """Return what the model says behind prompts."""
+    outputs = model(ids, labels=ids, use_cache=False, loss_type="standard")
+    found = model.generate(
+        ids, max_new_tokens=SAID, do_sample=False, eos_token_id=None, pad_token_id=1
+    )
+    chosen = [[int(token) for token in row[len(ids[0]) :]] for row in found]
+    return Said(chosen, outputs.logits[:, -1].tolist(), float(outputs.loss))
 
 
 def generated(model: Any, job: Job) -> Measured:

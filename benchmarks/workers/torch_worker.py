@@ -8,9 +8,49 @@ from typing import Any
 import torch
 import transformers
 from protocol import Measured, Runtime, serve
+from stepping import Stepping
 from strategies import STRATEGIES, check_length, options, prompts
 
 from pyxglm.bench.grid import Job
+
+
+class Torch(Stepping):
+    """transformers' model."""
+
+    def __init__(self, model: Any) -> None:
+        self.model, self.vocab_size = model, model.config.vocab_size
+
+    def ids(self, rows: list[list[int]]) -> torch.Tensor:
+        """Return tokens (B, T) as the runtime takes them."""
+        return torch.tensor(rows)
+
+    @torch.inference_mode()
+    def step(self, ids: Any, past: Any, all_logits: bool = False) -> tuple[Any, Any]:
+        """Return logits, of the last position or of all, and the new cache."""
+        outputs = self.model.model(input_ids=ids, past_key_values=past, use_cache=True)
+        hidden = outputs.last_hidden_state
+        return self.model.lm_head(hidden if all_logits else hidden[:, -1:]), outputs.past_key_values
+
+    @torch.inference_mode()
+    def loss(self, ids: Any) -> float:
+        """Return the mean surprisal of all tokens but the first of each text."""
+        loss: float = self.model(input_ids=ids, labels=ids, use_cache=False).loss.item()
+        return loss
+
+    def run(self, job: Job) -> Measured:
+        """Do a job, one of `generate` too."""
+        return self.generated(job) if job.kind in STRATEGIES else super().run(job)
+
+    @torch.inference_mode()
+    def generated(self, job: Job) -> Measured:
+        """Call transformers' `generate`."""
+        ids = self.ids(prompts(job, self.vocab_size))
+        self.model.generation_config.eos_token_id = None  # what None in a call falls back to
+        begun = time.perf_counter_ns()
+        found = self.model.generate(ids, attention_mask=torch.ones_like(ids), **options(job))
+        took = time.perf_counter_ns() - begun
+        check_length(job, len(found[0]))
+        return Measured(took, None)
 
 
 def opened(path: str, threads: int, words: list[str]) -> Runtime:
@@ -20,77 +60,10 @@ def opened(path: str, threads: int, words: list[str]) -> Runtime:
     model = transformers.XGLMForCausalLM.from_pretrained(
         path, torch_dtype=getattr(torch, dtype)
     ).eval()
+    model.config.pad_token_id = -100  # the last label of old versions: then it does not count
     size = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
-
-    def run(job: Job) -> Measured:
-        with torch.inference_mode():
-            if job.kind in STRATEGIES:
-                return generated(model, job)
-            return {"prompt": prompt, "score": score}.get(job.kind, generate)(model, job)
-
     name = f"transformers {transformers.__version__} + torch {torch.__version__}"
-    return Runtime(name, dtype, size, run)
-
-
-def tokens(model: Any, B: int, T: int) -> torch.Tensor:
-    """Return random ids, none of them a special token's."""
-    generator = torch.Generator().manual_seed(7)
-    return torch.randint(4, model.config.vocab_size, (B, T), generator=generator)
-
-
-def step(
-    model: Any, ids: torch.Tensor, past: Any, all_logits: bool = False
-) -> tuple[torch.Tensor, Any]:
-    """Run tokens through the model; return the next one and the cache."""
-    outputs = model.model(input_ids=ids, past_key_values=past, use_cache=True)
-    hidden = outputs.last_hidden_state
-    logits = model.lm_head(hidden if all_logits else hidden[:, -1:])
-    return logits[:, -1:].argmax(dim=-1), outputs.past_key_values
-
-
-def prompt(model: Any, job: Job) -> Measured:
-    """Process a prompt behind what is in the cache."""
-    ids, past = tokens(model, job.batch, job.depth + job.prompt), None
-    if job.depth:
-        _, past = step(model, ids[:, : job.depth], None)
-    begun = time.perf_counter_ns()
-    step(model, ids[:, job.depth :], past, job.all_logits)
-    took = time.perf_counter_ns() - begun
-    return Measured(took, took)
-
-
-def generate(model: Any, job: Job) -> Measured:
-    """Generate behind a prompt that is timed, or behind `depth` tokens that are not."""
-    behind = job.prompt or job.depth
-    ids, past = tokens(model, job.batch, behind or 1), None
-    passes = job.generate + (1 if behind else 0)
-    if job.depth:
-        ids, past = step(model, ids, past)
-        passes -= 1
-    begun, first = time.perf_counter_ns(), None
-    for _ in range(passes):
-        ids, past = step(model, ids, past)
-        first = time.perf_counter_ns() - begun if first is None else first
-    return Measured(time.perf_counter_ns() - begun, first)
-
-
-def generated(model: Any, job: Job) -> Measured:
-    """Call transformers' `generate`."""
-    ids = torch.tensor(prompts(job, model.config.vocab_size))
-    model.generation_config.eos_token_id = None  # what None in a call falls back to
-    begun = time.perf_counter_ns()
-    found = model.generate(ids, attention_mask=torch.ones_like(ids), **options(job))
-    took = time.perf_counter_ns() - begun
-    check_length(job, len(found[0]))
-    return Measured(took, None)
-
-
-def score(model: Any, job: Job) -> Measured:
-    """Compute the loss of texts."""
-    ids = tokens(model, job.batch, job.prompt)
-    begun = time.perf_counter_ns()
-    model(input_ids=ids, labels=ids, use_cache=False).loss.item()
-    return Measured(time.perf_counter_ns() - begun, None)
+    return Torch(model).runtime(name, dtype, size)
 
 
 if __name__ == "__main__":

@@ -64,16 +64,31 @@ class Measured:
         return self.read[threads], multiply
 
 
-def commit() -> str:
-    """Return the commit that is running, with ``-dirty`` if changed; or ``"unknown"``."""
-    root = Path(pyxglm.__file__).parents[1]
+#: Files that hold what was measured, not what measures: to write them changes no software.
+RESULTS = ("benchmarks/results", "benchmarks/plots")
+
+
+def commit(root: Path = Path(pyxglm.__file__).parents[1]) -> str:
+    """Return the commit that is running, with ``-dirty`` if changed; or ``"unknown"``.
+
+    Results of benchmarks may have changed: the second of two runs is of the same commit as
+    the first.
+    """
     if not (root / ".git").exists():  # installed: a repository around it is another's
         return "unknown"
-    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--exclude", "*"]
+    besides = [f":(exclude){path}" for path in RESULTS]
     try:
-        found = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+        name = _git(root, "rev-parse", "--short", "HEAD")
+        changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", *besides)
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+    return f"{name}-dirty" if changed else name
+
+
+def _git(root: Path, *words: str) -> str:
+    """Return what git says of a repository."""
+    command = ["git", "-C", str(root), *words]
+    found = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
     return found.stdout.strip()
 
 

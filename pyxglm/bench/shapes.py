@@ -62,9 +62,13 @@ def config_of(shape: str, dtype: str) -> XGLMConfig:
 
 
 def folder(shape: str, dtype: str) -> Path:
-    """Return where a shape's checkpoint is kept: below XDG_CACHE_HOME, or ~/.cache."""
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "pyxglm" / "shapes" / f"{shape}-{dtype}"
+    """Return where a shape's checkpoint is kept."""
+    return cache() / "shapes" / f"{shape}-{dtype}"
+
+
+def cache() -> Path:
+    """Return where files are that can be written anew: below XDG_CACHE_HOME, or ~/.cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pyxglm"
 
 
 def checkpoint_of(shape: str, dtype: str, tell: Callable[[str], None]) -> Path:

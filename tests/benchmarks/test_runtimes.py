@@ -32,6 +32,11 @@ def test_a_worker_keeps_its_model_and_does_jobs(runtimes):
     refused = worker.ask(Job("generate", 0, 1, batch=-1))
     assert refused["error"].startswith("ValueError: ")
     assert "error" not in worker.ask(JOB)  # it goes on
+    said = worker.say([[4, 5, 6], [7, 8, 9]])
+    assert [len(row) for row in said["ids"]] == [4, 4]
+    every = -(-4008 // 1000)
+    assert [len(row) for row in said["logits"]] == [-(-4008 // every)] * 2
+    assert worker.say([[4], [5, 6]])["error"].startswith("ValueError: ")
     worker.close()
 
 
@@ -39,7 +44,7 @@ def test_a_worker_that_cannot_start_is_absent_and_says_why(runtimes, tmp_path):
     broken = runtimes.started("pyxglm_worker.py", tmp_path, 1)
     assert broken.about["absent"].startswith("ended with code 1: ")
     assert f"{tmp_path}: there is no config.json" in broken.about["absent"]
-    assert broken.ask(JOB) == {"error": broken.about["absent"]}
+    assert broken.ask(JOB) == broken.say([[4]]) == {"error": broken.about["absent"]}
     nowhere = runtimes.started("pyxglm_worker.py", tmp_path, 1, python=str(tmp_path / "python"))
     assert nowhere.about == {"absent": f"{tmp_path / 'python'}: No such file or directory"}
 
@@ -86,3 +91,38 @@ def test_workers_take_turns_and_medians_count(runtimes, capsys):
     assert found["two"]["B"]["median_ns"] == 2
     assert found["two"]["B"]["tokens_per_second"] == 2e9
     assert capsys.readouterr().out.count("\n") == 4
+
+
+def test_a_fresh_runtime_is_timed_from_its_start_and_ended(runtimes, monkeypatch):
+    log, clock = [], iter([100, 350])
+
+    class Started(Fake):
+        def close(self):
+            log.append("closed")
+
+    monkeypatch.setattr(runtimes.time, "perf_counter_ns", lambda: next(clock))
+    fresh = runtimes.Fresh(lambda: Started("A", [5, None], log))
+    assert fresh.ask(JOB) == {"ns": 250}
+    assert log == [("A", "tg2"), "closed"]
+
+
+def test_cold_starts_take_turns(runtimes):
+    log = []
+
+    class Started(Fake):
+        def close(self):
+            pass
+
+    starts = {
+        "A": lambda: Started("A", [1], log),
+        "B": lambda: Started("B", [1], log),
+        "C": lambda: Started("C", [None], log),
+    }
+    found = runtimes.cold(starts, 2)
+    assert [name for name, _ in log] == ["A", "B", "C", "A", "B", "A", "B"]
+    assert {name: set(one) for name, one in found.items()} == {
+        "A": {"samples_ns", "median_ns"},
+        "B": {"samples_ns", "median_ns"},
+        "C": {"error"},
+    }
+    assert len(found["A"]["samples_ns"]) == 2
