@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from pyxglm import pages
 from pyxglm.dtypes import Array
 from pyxglm.ops import reference
 
@@ -95,7 +96,8 @@ class KVCache(Sequence[LayerPast]):
         B, H, _, K = like.shape
         if needed > self._capacity:  # the first layer to run out decides for all
             self._capacity = max(needed, 2 * self._capacity if self.length else needed)
-        k_BHSK, v_BHSK = (np.empty((B, H, self._capacity, K), like.dtype) for _ in range(2))
+        # Side by side: together they fill a large page at half as many tokens.
+        k_BHSK, v_BHSK = pages.empty((2, B, H, self._capacity, K), like.dtype)
         if stored is not None:
             k_BHSK[:, :, : self.length] = stored[0][:, :, : self.length]
             v_BHSK[:, :, : self.length] = stored[1][:, :, : self.length]
