@@ -10,7 +10,8 @@ from functools import partial
 from typing import Any
 
 import common
-from rows import COLD, CONTEXTS, ROWS, SCALED
+from contexts import contexts
+from rows import COLD, ROWS, SCALED
 from runtimes import cold, in_turns, peaks, started
 
 from pyxglm import XGLMForCausalLM
@@ -90,17 +91,14 @@ def rows(bench: Bench, wanted: list[str]) -> list[dict[str, Any]]:
     return records
 
 
-def contexts(bench: Bench) -> list[dict[str, Any]]:
+def behind(bench: Bench) -> dict[str, Any]:
     """Measure a token's time behind longer and longer contexts."""
-    found = bench.turns({str(depth): job for depth, job in CONTEXTS.items()}, [bench.threads])
-    records = []
-    for depth, job in CONTEXTS.items():
-        (one,) = found[str(depth)].values()
-        if "median_ns" in one:
-            one["ms_per_token"] = one["median_ns"] / job.generate / 1e6
-            one["of_limit"] = bench.of_limit(job, one["median_ns"], bench.threads)
-        records.append({"depth": depth, "generated": job.generate, **one})
-    return records
+    per_token = bench.description()["cache_bytes_per_token"]
+    found = contexts(bench.model, bench.threads, per_token)
+    for one in found["tokens"]:
+        job = Job("generate", 0, 1, 1, one["depth"])
+        one["of_limit"] = bench.of_limit(job, one["median_ns"], bench.threads)
+    return found
 
 
 def scaling(bench: Bench) -> list[dict[str, Any]]:
@@ -128,7 +126,7 @@ def main() -> None:
         "model": bench.description(),
         "rows": rows(bench, arguments.rows),
         "cold": {"title": COLD.title, **cold({"pyxglm": start}, bench.rounds)["pyxglm"]},
-        "contexts": contexts(bench),
+        "contexts": behind(bench),
         "threads": scaling(bench),
         "memory": peaks(start),
     }

@@ -141,18 +141,21 @@ def decode(axes: Axes, found: dict[str, Any], theme: dict[str, Any]) -> bool:
 def context(axes: Axes, found: dict[str, Any], theme: dict[str, Any]) -> bool:
     """Draw the time of a token against what is in the cache, and what its bytes explain."""
     model = found.get("model")
-    measured = [one for one in model["contexts"] if "ms_per_token" in one] if model else []
-    if not measured:
+    if not model:
         return False
-    depths = [one["depth"] for one in measured]
-    read = model["limits"]["read"][str(model["model"]["threads"])]
+    measured = model["contexts"]["tokens"]
+    read = model["contexts"]["read"]
     weights, cache = model["model"]["weight_bytes"], model["model"]["cache_bytes_per_token"]
-    first, middle = measured[0]["ms_per_token"], measured[0]["generated"] / 2
-    slope = [first + 1e3 * cache * (depth - depths[0]) / read for depth in depths]
-    least = [1e3 * (weights + cache * (depth + middle)) / read for depth in depths]
-    axes.plot(depths, [one["ms_per_token"] for one in measured], "o-", label="measured")
-    axes.plot(depths, slope, "--", label="first + cache's bytes at read bandwidth")
-    axes.plot(depths, least, ":", color=theme["ink"], label="weights and cache at read bandwidth")
+    depths = [one["depth"] for one in measured]
+    taken = [one["median_ns"] / 1e6 for one in measured]
+    axes.plot(depths, taken, "o-", label="measured")
+    if read:
+        explained = [taken[0] + one["reading_ns"] / 1e6 for one in measured]
+        least = [1e3 * (weights + cache * depth) / read for depth in depths]
+        axes.plot(depths, explained, "--", label="first + cache's bytes at read bandwidth")
+        axes.plot(
+            depths, least, ":", color=theme["ink"], label="weights and cache at read bandwidth"
+        )
     axes.set(
         xlabel="tokens in the cache", ylabel="ms / generated token",
         title=f"{model['model']['type']}, {model['model']['threads']} threads",

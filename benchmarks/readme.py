@@ -159,6 +159,11 @@ def alone(model: dict[str, Any]) -> str:
         if "error" not in row:
             share = "–" if row.get("of_limit") is None else f"{row['of_limit']:.0%}"
             rows.append([row["title"], f"{cell(row, 'tokens_per_second', 1)} tokens/s", share])
+    last = model["contexts"]["tokens"][-1]
+    if last["reading_ns"]:
+        title = f"a token behind {last['depth']} others, above one behind none"
+        share = f"{last['reading_ns'] / last['growth_ns']:.0%}"
+        rows.append([title, f"{cell(last, 'growth_ns', 1e6)} ms", share])
     rows.append([model["cold"]["title"], f"{cell(model['cold'], 'median_ns', 1e9)} s", ""])
     for one in model["memory"]:
         title = f"{one['title']}: anonymous memory"

@@ -39,8 +39,8 @@ GENERATION = {
 #: A fresh process up to its first token; not a job of a model that is open.
 COLD = Row(f"cold start, prompt {COLD_PROMPT}", Job("prompt", COLD_PROMPT))
 
-#: Decoding behind longer and longer contexts, few tokens each.
-CONTEXTS = {depth: Job("generate", 0, 16, 1, depth) for depth in (0, 256, 512, 1024, 1536, 2048)}
+#: Tokens in the cache when the time of one more is taken; and how many tokens of each.
+CONTEXTS, TURNS = (0, 256, 512, 1024, 1536, 2048), 40
 
 #: What is measured on each number of threads, and what in memory.
 SCALED = ("decode_b1", "prompt_512_last")

@@ -6,7 +6,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import numpy as np
 
@@ -17,6 +16,24 @@ _BYTES = 1 << 28
 
 #: Rounds of multiplying and adding: some milliseconds.
 _ROUNDS = 500_000
+
+
+class Reader:
+    """Memory to read, much more of it than caches hold."""
+
+    def __init__(self) -> None:
+        self._memory = np.ones(_BYTES // 4, np.float32)
+
+    def rate(self, threads: int, level: int) -> float:
+        """Read all of it once, on some threads; return bytes a second."""
+        lib, ffi = native.library().lib, native.library().ffi
+        parts = np.array_split(self._memory, threads)
+
+        def read_part(index: int) -> None:
+            address = ffi.cast("float *", parts[index].ctypes.data)
+            lib.pyxglm_limit_read(address, parts[index].size, level)
+
+        return self._memory.nbytes / _timed(read_part, threads)
 
 
 class Limits:
@@ -44,7 +61,7 @@ class Limits:
     def __init__(self, isas: dict[str, int], threads: Iterable[int] = ()) -> None:
         self._isas = isas
         self._threads = sorted({1, len(os.sched_getaffinity(0)), *threads})
-        self._memory = np.ones(_BYTES // 4, np.float32)
+        self._reader = Reader()
         self.read: dict[int, float] = {}
         self.fma: dict[int, dict[str, float]] = {}
         self.pairs: dict[int, float] = {}
@@ -53,16 +70,10 @@ class Limits:
 
     def try_again(self) -> None:
         """Measure on each number of threads; keep the best."""
-        lib, ffi = native.library().lib, native.library().ffi
+        lib = native.library().lib
         widest = max(self._isas.values())
         for count in self._threads:
-            parts = np.array_split(self._memory, count)
-
-            def read_part(index: int, parts: Any = parts) -> None:
-                address = ffi.cast("float *", parts[index].ctypes.data)
-                lib.pyxglm_limit_read(address, parts[index].size, widest)
-
-            rate = self._memory.nbytes / _timed(read_part, count)
+            rate = self._reader.rate(count, widest)
             self.read[count] = max(rate, self.read.get(count, 0))
             best = self.fma.setdefault(count, {})
             for isa, level in self._isas.items():

@@ -12,8 +12,8 @@ FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
 
 #: All but those that draw, which need more than the tests do.
 SCRIPTS = (
-    "common", "rows", "runtimes", "sameness", "pairs", "kernels", "model", "peers", "generation",
-    "readme",
+    "common", "rows", "runtimes", "sameness", "pairs", "contexts", "kernels", "model", "peers",
+    "generation", "readme",
 )  # fmt: skip
 
 #: What workers share.

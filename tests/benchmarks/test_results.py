@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import pytest
 
+from pyxglm import XGLMConfig, tiny
 from pyxglm.bench.grid import Job
 from pyxglm.check import bench, limits
 from pyxglm.cli.check import ONE_THREAD
@@ -28,7 +29,8 @@ def measured(script, monkeypatch, tmp_path):
     monkeypatch.setattr(runtimes, "MEMORY", small)
     greedy = rows.Row("greedy", Job("greedy", 0, 2, 1, 3))
     monkeypatch.setitem(rows.GENERATION, "greedy", greedy)
-    monkeypatch.setattr(script("model"), "CONTEXTS", {0: JOB, 8: Job("generate", 0, 2, 1, 8)})
+    monkeypatch.setattr(script("contexts"), "CONTEXTS", (0, 8))
+    monkeypatch.setattr(script("contexts"), "TURNS", 3)
     for name in ("prompt_512_last", "decode_b1"):
         monkeypatch.setitem(rows.ROWS, name, rows.ROWS[name]._replace(job=JOB))
     for name, value in ONE_THREAD.items():
@@ -77,9 +79,17 @@ def test_results_of_every_script_and_the_tables_of_them(measured, beside_itself,
     assert {one["op"] for one in kernels["timings"]} == {"relu"}
     assert [one["name"] for one in model["rows"][:2]] == ["decode_b1", "prompt_512_last"]
     assert len(model["rows"]) == 3  # and one in bfloat16, or why there is none
-    assert [one["depth"] for one in model["contexts"]] == [0, 8]
+    first, second = model["contexts"]["tokens"]
+    assert (first["depth"], second["depth"]) == (0, 8)
+    assert first["growth_ns"] == first["reading_ns"] == 0
+    differences = [b - a for a, b in zip(first["samples_ns"], second["samples_ns"], strict=True)]
+    assert second["growth_ns"] == sorted(differences)[1]
+    # Keys and values of 8 tokens, 4 bytes a number.
+    config = XGLMConfig.from_pretrained(tiny.PATH)
+    bytes_read = 8 * 2 * 4 * config.num_layers * config.d_model
+    assert second["reading_ns"] == pytest.approx(1e9 * bytes_read / model["contexts"]["read"])
     assert sorted({one["threads"] for one in model["threads"]}) == [1, 2]
-    for one in (*model["rows"][:2], *model["contexts"], *model["threads"]):
+    for one in (*model["rows"][:2], *model["threads"]):
         assert one["median_ns"] == one["samples_ns"][0]
         assert one["of_limit"] > 0
     assert model["cold"]["median_ns"] > 2e7
