@@ -65,10 +65,11 @@ int pyxglm_linear_prepare(pyxglm_linear_args *a, pyxglm_linear_fn *kernel, int d
     prepare_job job = {.a = a, .dtype = coarse ? dtype | PYXGLM_ROUNDED : dtype};
     a->packed = NULL;
 #if PYXGLM_X86
-    if (on_pairs(kernel)) { /* without memory each range rounds x as it reads it */
+    if (on_pairs(kernel)) { /* which makes pairs of `rounded` where it gets none */
         job.to = pyxglm_scratch(PYXGLM_SCRATCH_PACKED, (size_t)pyxglm_linear_pairs_pack_bytes(a));
-        if (job.to)
-            pyxglm_parallel(pair_rows, &job, a->M, grain_of(a->M, a->K, MIN_ELEMENTS));
+        if (!job.to)
+            return PYXGLM_NO_MEMORY;
+        pyxglm_parallel(pair_rows, &job, a->M, grain_of(a->M, a->K, MIN_ELEMENTS));
         a->packed = job.to;
         return PYXGLM_OK;
     }

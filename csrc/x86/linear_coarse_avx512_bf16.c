@@ -21,8 +21,12 @@
 #define LAG 6              /* steps that the second half of a tile is behind the first */
 #define BLOCK_ROWS 96      /* most rows of x that pass weights together without a panel */
 #define AHEAD_BYTES 16384  /* least distance of the prefetch */
-#define PANEL_ROWS 12      /* from so many rows of x on, weights pass by way of a panel */
+#define ALONE_BYTES 6144   /* and for one row of x */
 #define PANEL_BYTES 278528 /* and what that may take of L2 */
+
+/* From so many rows of x on, weights pass by way of a panel: by dtype. */
+static const int64_t panel_rows[PYXGLM_DTYPES] = {
+    [PYXGLM_F32] = 18, [PYXGLM_F16] = 12, [PYXGLM_BF16] = 24};
 
 /* === Few rows ============================================================ */
 
@@ -65,7 +69,7 @@ INLINE_PAIRS void block(const pyxglm_linear_args *a, rows_of x, int64_t m0, int6
             multiply(sums + n - n0, x, M, w, K, ahead, x_dtype, dtype, COLUMNS);
         }
         for (; n < n1; n++, w.at += w_stride)
-            multiply(sums + n - n0, x, M, w, K, w.at + AHEAD_BYTES, x_dtype, dtype, 1);
+            multiply(sums + n - n0, x, M, w, K, w.at + ALONE_BYTES, x_dtype, dtype, 1);
         finish(a, sums, STRIP, m0, m1, n0, n1);
     }
 }
@@ -156,7 +160,7 @@ INLINE_PAIRS void linear(const pyxglm_linear_args *a, int64_t begin, int64_t end
     int64_t strip = PANEL_BYTES / stride / LANES * LANES;
     strip = strip > STRIP ? STRIP : strip < LANES ? LANES : strip;
     char *panel = NULL; /* without memory for it: slower, the same bits */
-    if (a->packed && a->M >= PANEL_ROWS)
+    if (a->packed && a->M >= panel_rows[dtype])
         panel = pyxglm_scratch(PYXGLM_SCRATCH_KERNEL, (size_t)(strip * stride));
     if (panel) {
         for (int64_t n = begin; n < end; n += strip)
@@ -169,8 +173,8 @@ INLINE_PAIRS void linear(const pyxglm_linear_args *a, int64_t begin, int64_t end
             block(a, (rows_of){(const char *)a->packed + m * stride, stride}, m, m1, begin, end,
                   PYXGLM_BF16, dtype);
         else
-            block(a, (rows_of){(const char *)(a->x + m * a->K), a->K * (int64_t)sizeof *a->x}, m,
-                  m1, begin, end, PYXGLM_F32, dtype);
+            block(a, (rows_of){(const char *)(a->rounded + m * a->K), a->K * 4}, m, m1, begin,
+                  end, PYXGLM_F32, dtype);
     }
 }
 

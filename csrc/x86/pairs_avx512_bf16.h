@@ -21,6 +21,7 @@
 #define ROWS 6    /* most rows of x in a tile */
 #define HALF 3    /* rows of x in half a tile */
 #define STRIP 64  /* outputs that are finished together */
+#define COPY_AHEAD_BYTES 8192 /* distance of the prefetch while rows become pairs */
 #define TARGET PYXGLM_TARGET_AVX512_BF16
 #define INLINE_PAIRS TARGET PYXGLM_INLINE
 
@@ -59,11 +60,17 @@ PYXGLM_INLINE int64_t spread_stride(int64_t K)
 INLINE_PAIRS rows_of paired_rows(char *to, rows_of from, int64_t rows, int64_t K, int64_t stride,
                                  int dtype)
 {
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t k = 0; k < K; k += PAIRS)
-            _mm512_store_si512(
-                to + r * stride + 2 * k,
-                (__m512i)load_pairs(from.at + r * from.stride, k, K - k, dtype));
+    const int64_t bytes = PAIRS * pyxglm_itemsize(dtype);
+    for (int64_t r = 0; r < rows; r++) {
+        const char *row = from.at + r * from.stride, *ahead = row + COPY_AHEAD_BYTES;
+        for (int64_t k = 0; k < K; k += PAIRS, ahead += bytes) {
+#pragma GCC unroll 2
+            for (int64_t i = 0; i < bytes; i += 64)
+                PYXGLM_PREFETCH_L2(ahead + i);
+            _mm512_store_si512(to + r * stride + 2 * k,
+                               (__m512i)load_pairs(row, k, K - k, dtype));
+        }
+    }
     return (rows_of){to, stride};
 }
 
