@@ -204,7 +204,7 @@ enum {
     PYXGLM_SCRATCH_TASK = 1, /* a range function's, until it returns */
     PYXGLM_SCRATCH_KERNEL = 2, /* a kernel's, until it returns */
     PYXGLM_SCRATCH_ROUNDED = 3, /* x rounded, for a coarse product */
-    PYXGLM_SCRATCH_PACKED = 4,  /* x as tiles */
+    PYXGLM_SCRATCH_PACKED = 4,  /* x as tiles or pairs */
     PYXGLM_SCRATCH_USES = 5
 };
 void *pyxglm_scratch(int use, size_t bytes);
@@ -241,6 +241,11 @@ int pyxglm_amx_works(void);
 int64_t pyxglm_linear_amx_pack_bytes(const pyxglm_linear_args *a, int dtype);
 void pyxglm_linear_amx_pack(void *packed, const pyxglm_linear_args *a, int dtype, int64_t begin,
                             int64_t end);
+
+/* The same of linear_coarse on pairs of bfloat16: rows [begin, end). */
+int64_t pyxglm_linear_pairs_pack_bytes(const pyxglm_linear_args *a);
+void pyxglm_linear_pairs_pack(void *packed, const pyxglm_linear_args *a, int64_t begin,
+                              int64_t end);
 #endif
 #if PYXGLM_ARM
 void pyxglm_fill_neon(pyxglm_kernels *table);

@@ -11,8 +11,8 @@
 
 /* === What kernels want of x =============================================== */
 
-/* Coarse kernels want x rounded, tiles want it split and transposed. That is
- * done once, by all threads. */
+/* Coarse kernels want x rounded, or as pairs of bfloat16; tiles want it split
+ * and transposed. That is done once, by all threads. */
 typedef struct prepare_job {
     const pyxglm_linear_args *a;
     void *to;
@@ -34,6 +34,19 @@ static void pack_blocks(void *context, int64_t begin, int64_t end)
     pyxglm_linear_amx_pack(job->to, job->a, job->dtype, begin, end);
 }
 
+static void pair_rows(void *context, int64_t begin, int64_t end)
+{
+    const prepare_job *job = context;
+    pyxglm_linear_pairs_pack(job->to, job->a, begin, end);
+}
+
+static int on_pairs(pyxglm_linear_fn *kernel)
+{
+    return kernel == pyxglm_linear_coarse_f32_avx512_bf16 ||
+           kernel == pyxglm_linear_coarse_f16_avx512_bf16 ||
+           kernel == pyxglm_linear_coarse_bf16_avx512_bf16;
+}
+
 static int on_tiles(pyxglm_linear_fn *kernel)
 {
     return kernel == pyxglm_linear_f16_amx || kernel == pyxglm_linear_bf16_amx ||
@@ -51,6 +64,16 @@ int pyxglm_linear_prepare(pyxglm_linear_args *a, pyxglm_linear_fn *kernel, int d
 {
     prepare_job job = {.a = a, .dtype = coarse ? dtype | PYXGLM_ROUNDED : dtype};
     a->packed = NULL;
+#if PYXGLM_X86
+    if (on_pairs(kernel)) { /* which makes pairs of `rounded` where it gets none */
+        job.to = pyxglm_scratch(PYXGLM_SCRATCH_PACKED, (size_t)pyxglm_linear_pairs_pack_bytes(a));
+        if (!job.to)
+            return PYXGLM_NO_MEMORY;
+        pyxglm_parallel(pair_rows, &job, a->M, grain_of(a->M, a->K, MIN_ELEMENTS));
+        a->packed = job.to;
+        return PYXGLM_OK;
+    }
+#endif
     if (coarse) {
         const int64_t count = a->M * a->K;
         job.to = pyxglm_scratch(PYXGLM_SCRATCH_ROUNDED, (size_t)count * sizeof *a->x);

@@ -105,8 +105,8 @@ typedef struct pyxglm_linear_args {
     int64_t M, N, K, y_stride;
     const void *packed; /* x as the level's kernel wants it, shared by its ranges;
                            NULL: it makes it itself. Set by pyxglm_run_linear. */
-    const float *rounded; /* (M, K): x rounded to bfloat16, which coarse kernels
-                             read instead of x. Set by pyxglm_run_linear_coarse. */
+    const float *rounded; /* (M, K): x rounded to bfloat16, which coarse kernels read
+                             that do not get x `packed`. Set by pyxglm_run_linear_coarse. */
 } pyxglm_linear_args;
 typedef void pyxglm_linear_fn(const pyxglm_linear_args *a, int64_t begin, int64_t end);
 

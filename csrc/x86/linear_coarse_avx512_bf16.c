@@ -1,112 +1,34 @@
 /* y = activation(bf16(x) bf16(w)^T + bias) + residual. Reference:
- * pyxglm/ops/coarse.py, linear. AVX-512 with BF16: VDPBF16PS.
+ * pyxglm/ops/coarse.py, linear. AVX-512 with BF16: pairs_avx512_bf16.h has the
+ * arithmetic, this file the loops, of which no result depends.
  *
- * That instruction multiplies pairs: lane i of the accumulator gets
+ * x is made into pairs once a call, by all threads (`packed` of the arguments).
+ * Weights stored as bfloat16 are pairs as they lie; others are converted in
+ * registers as they come from memory, for few rows. For many, a strip of them
+ * becomes a panel that stays in L2 while all of x passes it, six rows at a time,
+ * which stay in L1 meanwhile: every weight is converted once, and read once from
+ * memory. The panel holds bfloat16 weights too, with rows in different cache sets.
  *
- *     acc[i] += x[2i] w[2i] + x[2i + 1] w[2i + 1]
- *
- * of bfloat16 numbers: two products in the time of one FMA. It rounds to nearest
- * even whatever MXCSR says, and counts subnormal numbers as 0; so does the
- * instruction that rounds two vectors of floats into one of pairs. The order of
- * an output's sum is that of linear_avx512.c, with lanes of pairs: 16 of them
- * along K, and one tree over the lanes. Tiles too are those of that file, 6 rows
- * of x by 4 rows of w: VDPBF16PS takes 6 cycles on Zen 4, one begins in each,
- * and 24 chains cover that.
- *
- * x is made into pairs once for a block of rows. Weights stored as bfloat16 are
- * pairs as they lie. Others are converted in registers as they come from
- * memory, for few rows; for many, four rows of them into a panel that stays in
- * L1 while the block of x passes it: converting takes four instructions a
- * vector, too many to repeat for every six rows of x. */
+ * A tile of K = 1024 takes 768 cycles, and the trees at its end 40 in which
+ * nothing is multiplied: they fill the queue of the unit and wait for each other.
+ * So a tile of the panel is two of 3 x 4, and the second runs LAG steps behind the
+ * first: while one's sums are finished, the other multiplies (K = 1024: 96 % of the
+ * peak against 93 %). */
 #include "finish_avx512.h"
+#include "pairs_avx512_bf16.h"
 #include "x86.h"
 
-#define PAIRS 32           /* numbers of a vector */
-#define COLUMNS 4          /* weight rows of a tile */
-#define ROWS 6             /* most rows of x in a tile */
-#define STRIP 64           /* outputs that are finished together */
-#define BLOCK_ROWS 192     /* most rows of x that pass a tile's weights together */
-#define BLOCK_BYTES 458752 /* and what they may take of L2 */
+#define LAG 6              /* steps that the second half of a tile is behind the first */
+#define BLOCK_ROWS 96      /* most rows of x that pass weights together without a panel */
 #define AHEAD_BYTES 16384  /* least distance of the prefetch */
-#define PANEL_ROWS 12      /* from so many rows of x on, weights pass by way of a panel */
-#define TARGET PYXGLM_TARGET_AVX512_BF16
-#define INLINE_PAIRS TARGET PYXGLM_INLINE
+#define ALONE_BYTES 6144   /* and for one row of x */
+#define PANEL_BYTES 278528 /* and what that may take of L2 */
 
-/* Where numbers that are multiplied come from: a dtype of the library, rounded
- * on the way unless it is bfloat16. */
-typedef struct rows_of {
-    const char *at;
-    int64_t stride; /* in bytes */
-} rows_of;
+/* From so many rows of x on, weights pass by way of a panel: by dtype. */
+static const int64_t panel_rows[PYXGLM_DTYPES] = {
+    [PYXGLM_F32] = 18, [PYXGLM_F16] = 12, [PYXGLM_BF16] = 24};
 
-/* === Tiles =============================================================== */
-
-/* 32 numbers from `k` on, the first n of them, as pairs. */
-INLINE_PAIRS __m512bh load_pairs(const char *row, int64_t k, int64_t n, int dtype)
-{
-    if (dtype == PYXGLM_BF16) {
-        const __mmask32 mask = n >= PAIRS ? 0xffffffffu : (1u << n) - 1;
-        return (__m512bh)(n >= PAIRS ? _mm512_loadu_si512(row + 2 * k)
-                                     : _mm512_maskz_loadu_epi16(mask, row + 2 * k));
-    }
-    if (n >= PAIRS)
-        return _mm512_cvtne2ps_pbh(load_weights(row, k + LANES, dtype),
-                                   load_weights(row, k, dtype));
-    return _mm512_cvtne2ps_pbh(load_weights_masked(row, k + LANES, dtype, first_lanes(n - LANES)),
-                               load_weights_masked(row, k, dtype, first_lanes(n)));
-}
-
-/* One step along K, on n <= 32 numbers. */
-INLINE_PAIRS void step(__m512 acc[ROWS][COLUMNS], rows_of x, rows_of w, int64_t k, int64_t n,
-                       int x_dtype, int dtype, int R, int C)
-{
-    __m512bh w_bf16x32[COLUMNS];
-#pragma GCC unroll 4
-    for (int c = 0; c < C; c++)
-        w_bf16x32[c] = load_pairs(w.at + c * w.stride, k, n, dtype);
-#pragma GCC unroll 6
-    for (int r = 0; r < R; r++) {
-        const __m512bh x_bf16x32 = load_pairs(x.at + r * x.stride, k, n, x_dtype);
-#pragma GCC unroll 4
-        for (int c = 0; c < C; c++)
-            acc[r][c] = _mm512_dpbf16_ps(acc[r][c], x_bf16x32, w_bf16x32[c]);
-    }
-}
-
-/* sums[r][c] = x[r] . w[c] for R x C outputs. Weights from `ahead` on, unless
- * that is NULL, are asked for: as many bytes a step as it takes. */
-INLINE_PAIRS void tile(float *sums, rows_of x, rows_of w, int64_t K, const char *ahead,
-                       int x_dtype, int dtype, int R, int C)
-{
-    const int64_t bytes = C * PAIRS * pyxglm_itemsize(dtype);
-    __m512 acc[ROWS][COLUMNS];
-#pragma GCC unroll 6
-    for (int r = 0; r < R; r++)
-#pragma GCC unroll 4
-        for (int c = 0; c < C; c++)
-            acc[r][c] = _mm512_setzero_ps();
-
-    int64_t k = 0;
-    for (; k + PAIRS <= K; k += PAIRS) {
-        if (ahead) {
-#pragma GCC unroll 8
-            for (int64_t i = 0; i < bytes; i += 64)
-                PYXGLM_PREFETCH_L2(ahead + i);
-            ahead += bytes;
-        }
-        step(acc, x, w, k, PAIRS, x_dtype, dtype, R, C);
-    }
-    if (k < K)
-        step(acc, x, w, k, K - k, x_dtype, dtype, R, C);
-
-#pragma GCC unroll 6
-    for (int r = 0; r < R; r++)
-        if (C == COLUMNS)
-            _mm_storeu_ps(sums + r * STRIP,
-                          sums_of_4(acc[r][0], acc[r][1], acc[r][2], acc[r][3]));
-        else
-            sums[r * STRIP] = sum_of(acc[r][0]);
-}
+/* === Few rows ============================================================ */
 
 /* sums[m][c] = x[m] . w[c] for M rows of x and C rows of w. Rows are cut into
  * the fewest tiles, of nearly equal height; the first asks for weights ahead. */
@@ -129,32 +51,11 @@ INLINE_PAIRS void multiply(float *sums, rows_of x, int64_t M, rows_of w, int64_t
     }
 }
 
-/* === Loops =============================================================== */
-
-/* Bytes from row to row of pairs: whole cache lines, and an odd number of them,
- * so that rows start in different cache sets. */
-PYXGLM_INLINE int64_t spread_stride(int64_t K)
+/* Rows [m0, m1) of y, outputs [begin, end), of weights as they lie. */
+INLINE_PAIRS void block(const pyxglm_linear_args *a, rows_of x, int64_t m0, int64_t m1,
+                        int64_t begin, int64_t end, int x_dtype, int dtype)
 {
-    return ((K + PAIRS - 1) / PAIRS | 1) * 64;
-}
-
-/* Rows as pairs, 0 behind the last number of each. */
-INLINE_PAIRS rows_of paired_rows(char *to, rows_of from, int64_t rows, int64_t K, int64_t stride,
-                                 int dtype)
-{
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t k = 0; k < K; k += PAIRS)
-            _mm512_store_si512(
-                to + r * stride + 2 * k,
-                (__m512i)load_pairs(from.at + r * from.stride, k, K - k, dtype));
-    return (rows_of){to, stride};
-}
-
-/* Rows [m0, m1) of y, outputs [begin, end). `panel`: room for a tile, or NULL. */
-INLINE_PAIRS void block(const pyxglm_linear_args *a, rows_of x, char *panel, int64_t m0,
-                        int64_t m1, int64_t begin, int64_t end, int x_dtype, int dtype)
-{
-    const int64_t K = a->K, stride = spread_stride(K), M = m1 - m0;
+    const int64_t K = a->K, M = m1 - m0;
     const int64_t w_stride = K * pyxglm_itemsize(dtype);
     const int alone = M == 1 && dtype != PYXGLM_F32; /* see linear_avx512.c */
     float sums[BLOCK_ROWS * STRIP];
@@ -165,37 +66,129 @@ INLINE_PAIRS void block(const pyxglm_linear_args *a, rows_of x, char *panel, int
         for (; n + COLUMNS <= n1 && !alone; n += COLUMNS, w.at += COLUMNS * w_stride) {
             const int64_t tile_bytes = COLUMNS * w_stride;
             const char *ahead = w.at + (tile_bytes > AHEAD_BYTES ? tile_bytes : AHEAD_BYTES);
-            if (panel)
-                multiply(sums + n - n0, x, M, paired_rows(panel, w, COLUMNS, K, stride, dtype),
-                         K, NULL, x_dtype, PYXGLM_BF16, COLUMNS);
-            else
-                multiply(sums + n - n0, x, M, w, K, ahead, x_dtype, dtype, COLUMNS);
+            multiply(sums + n - n0, x, M, w, K, ahead, x_dtype, dtype, COLUMNS);
         }
         for (; n < n1; n++, w.at += w_stride)
-            multiply(sums + n - n0, x, M, w, K, w.at + AHEAD_BYTES, x_dtype, dtype, 1);
+            multiply(sums + n - n0, x, M, w, K, w.at + ALONE_BYTES, x_dtype, dtype, 1);
         finish(a, sums, STRIP, m0, m1, n0, n1);
     }
 }
 
+/* === Many rows =========================================================== */
+
+/* Asks for the places in y, and the residual, of the tile at row m. */
+INLINE_PAIRS void expect_rows(const pyxglm_linear_args *a, int64_t m, int64_t n0, int64_t n1)
+{
+    for (int64_t r = m; r < m + ROWS; r++)
+        for (int64_t at = r * a->y_stride + n0; at < r * a->y_stride + n1; at += LANES) {
+            PYXGLM_PREFETCH_L2(a->y + at);
+            if (a->residual)
+                PYXGLM_PREFETCH_L2(a->residual + at);
+        }
+}
+
+/* Outputs [n0, n1) of all rows of y. In the loop over tiles, `late` is the
+ * second half of a tile, which has LAG steps to go when the next tile begins. */
+INLINE_PAIRS void by_panel(const pyxglm_linear_args *a, char *panel, int64_t n0, int64_t n1,
+                           int dtype)
+{
+    const int64_t K = a->K, stride = spread_stride(K), w_stride = K * pyxglm_itemsize(dtype);
+    const int64_t columns = (n1 - n0 + COLUMNS - 1) / COLUMNS * COLUMNS, M = a->M;
+    const int64_t whole = M / ROWS * ROWS, vectors = (K + PAIRS - 1) / PAIRS;
+    const int64_t lag = vectors / 2 < LAG ? vectors / 2 * 64 : LAG * 64;
+    const int64_t rest = vectors * 64 - lag;
+    const rows_of x = {a->packed, stride};
+    const char *stored = (const char *)a->w + n0 * w_stride;
+    const rows_of w = paired_rows(panel, (rows_of){stored, w_stride}, n1 - n0, K, stride, dtype);
+    memset(panel + (n1 - n0) * stride, 0, (size_t)((columns - (n1 - n0)) * stride));
+
+    /* The weights behind this strip are asked for, some in each tile. */
+    const char *next = stored + (n1 - n0) * w_stride;
+    const int64_t tiles = whole / ROWS * (columns / COLUMNS);
+    const int64_t share = ((n1 - n0) * w_stride / tiles + 63) / 64 * 64;
+
+    float sums[2][ROWS * STRIP];
+    __m512 acc[HALF][COLUMNS], late[HALF][COLUMNS];
+    rows_of late_x = x, late_w = w;
+    float *late_sums = sums[0] + HALF * STRIP;
+    clear(acc);
+    clear(late);
+    for (int64_t m = 0; m < whole; m += ROWS)
+        for (int64_t c = 0; c < columns; c += COLUMNS) {
+            const rows_of x_m = {x.at + m * stride, stride}, w_c = {w.at + c * stride, stride};
+            float *out = sums[m / ROWS & 1] + c;
+            if (c == 0)
+                expect_rows(a, m, n0, n1);
+            for (int64_t i = 0; i < share; i += 64)
+                PYXGLM_PREFETCH_L2(next + i);
+            next += share;
+            for (int64_t at = 0; at < lag; at += 64) {
+                half_step(acc, x_m, w_c, at);
+                half_step(late, late_x, late_w, at + rest);
+            }
+            take_sums(late_sums, late);
+            if (c == 0 && m > 0)
+                finish(a, sums[(m / ROWS - 1) & 1], STRIP, m - ROWS, m, n0, n1);
+            late_x = (rows_of){x_m.at + HALF * stride, stride};
+            late_w = w_c;
+            late_sums = out + HALF * STRIP;
+            for (int64_t at = 0; at < rest; at += 64) {
+                half_step(acc, x_m, w_c, at + lag);
+                half_step(late, late_x, late_w, at);
+            }
+            take_sums(out, acc);
+        }
+    for (int64_t at = rest; at < rest + lag; at += 64)
+        half_step(late, late_x, late_w, at);
+    take_sums(late_sums, late);
+    finish(a, sums[(whole / ROWS - 1) & 1], STRIP, whole - ROWS, whole, n0, n1);
+
+    if (whole < M) {
+        for (int64_t c = 0; c < columns; c += COLUMNS)
+            multiply(sums[0] + c, (rows_of){x.at + whole * stride, stride}, M - whole,
+                     (rows_of){w.at + c * stride, stride}, K, NULL, PYXGLM_BF16, PYXGLM_BF16,
+                     COLUMNS);
+        finish(a, sums[0], STRIP, whole, M, n0, n1);
+    }
+}
+
+/* === Entry =============================================================== */
+
 INLINE_PAIRS void linear(const pyxglm_linear_args *a, int64_t begin, int64_t end, int dtype)
 {
-    const int64_t K = a->K, stride = spread_stride(K);
-    int64_t rows = BLOCK_BYTES / stride;
-    rows = rows > BLOCK_ROWS ? BLOCK_ROWS : rows < ROWS ? ROWS : rows / ROWS * ROWS;
-    rows = rows < a->M ? rows : a->M;
-    /* Without memory: slower, the same bits. */
-    char *memory =
-        pyxglm_scratch(PYXGLM_SCRATCH_KERNEL, (size_t)((rows + COLUMNS) * stride));
-    char *panel = dtype != PYXGLM_BF16 && a->M >= PANEL_ROWS ? memory : NULL;
-    for (int64_t m = 0; m < a->M; m += rows) {
-        const int64_t m1 = m + rows < a->M ? m + rows : a->M;
-        const rows_of x = {(const char *)(a->rounded + m * K), K * (int64_t)sizeof *a->rounded};
-        if (memory)
-            block(a, paired_rows(memory + COLUMNS * stride, x, m1 - m, K, stride, PYXGLM_F32),
-                  panel, m, m1, begin, end, PYXGLM_BF16, dtype);
-        else
-            block(a, x, NULL, m, m1, begin, end, PYXGLM_F32, dtype);
+    const int64_t stride = spread_stride(a->K);
+    int64_t strip = PANEL_BYTES / stride / LANES * LANES;
+    strip = strip > STRIP ? STRIP : strip < LANES ? LANES : strip;
+    char *panel = NULL; /* without memory for it: slower, the same bits */
+    if (a->packed && a->M >= panel_rows[dtype])
+        panel = pyxglm_scratch(PYXGLM_SCRATCH_KERNEL, (size_t)(strip * stride));
+    if (panel) {
+        for (int64_t n = begin; n < end; n += strip)
+            by_panel(a, panel, n, n + strip < end ? n + strip : end, dtype);
+        return;
     }
+    for (int64_t m = 0; m < a->M; m += BLOCK_ROWS) {
+        const int64_t m1 = m + BLOCK_ROWS < a->M ? m + BLOCK_ROWS : a->M;
+        if (a->packed)
+            block(a, (rows_of){(const char *)a->packed + m * stride, stride}, m, m1, begin, end,
+                  PYXGLM_BF16, dtype);
+        else
+            block(a, (rows_of){(const char *)(a->rounded + m * a->K), a->K * 4}, m, m1, begin,
+                  end, PYXGLM_F32, dtype);
+    }
+}
+
+int64_t pyxglm_linear_pairs_pack_bytes(const pyxglm_linear_args *a)
+{
+    return a->M * spread_stride(a->K);
+}
+
+TARGET void pyxglm_linear_pairs_pack(void *packed, const pyxglm_linear_args *a, int64_t begin,
+                                     int64_t end)
+{
+    const int64_t stride = spread_stride(a->K);
+    const rows_of x = {(const char *)(a->x + begin * a->K), a->K * (int64_t)sizeof *a->x};
+    paired_rows((char *)packed + begin * stride, x, end - begin, a->K, stride, PYXGLM_F32);
 }
 
 TARGET void pyxglm_linear_coarse_f32_avx512_bf16(const pyxglm_linear_args *a, int64_t begin,
