@@ -157,6 +157,15 @@ INLINE_PAIRS void by_panel(const pyxglm_linear_args *a, char *panel, int64_t n0,
 INLINE_PAIRS void linear(const pyxglm_linear_args *a, int64_t begin, int64_t end, int dtype)
 {
     const int64_t stride = spread_stride(a->K);
+    pyxglm_linear_args own = *a; /* if the caller has not made pairs of x */
+    if (!a->packed && a->M >= panel_rows[dtype]) {
+        char *packed = pyxglm_scratch(PYXGLM_SCRATCH_PACKED,
+                                      (size_t)pyxglm_linear_pairs_pack_bytes(a));
+        const rows_of rounded = {(const char *)a->rounded, a->K * (int64_t)sizeof *a->rounded};
+        if (packed)
+            own.packed = paired_rows(packed, rounded, a->M, a->K, stride, PYXGLM_F32).at;
+        a = &own;
+    }
     int64_t strip = PANEL_BYTES / stride / LANES * LANES;
     strip = strip > STRIP ? STRIP : strip < LANES ? LANES : strip;
     char *panel = NULL; /* without memory for it: slower, the same bits */
