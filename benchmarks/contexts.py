@@ -19,6 +19,9 @@ from pyxglm.bench import jobs
 from pyxglm.check import native
 from pyxglm.check.limits import Reader
 
+#: Readings of memory in a turn, of which the best counts: threads may begin one late.
+READINGS = 4
+
 
 def contexts(model: Any, threads: int, cache_bytes_per_token: int) -> dict[str, Any]:
     """Measure on a number of threads.
@@ -29,7 +32,7 @@ def contexts(model: Any, threads: int, cache_bytes_per_token: int) -> dict[str, 
         ``tokens``, one record a depth: ``median_ns`` and ``samples_ns`` of a token,
         ``growth_ns``, by how much it takes longer than one of the first depth in the same
         turn, and ``reading_ns``, what reading the cache alone takes at ``read``, the
-        median of the bytes a second that were read between the tokens.
+        median over the turns of the bytes a second that can be read.
     """
     if model.backend == "c":
         pyxglm.set_num_threads(threads)
@@ -43,7 +46,8 @@ def contexts(model: Any, threads: int, cache_bytes_per_token: int) -> dict[str, 
             next(text)
             taken.append(time.perf_counter_ns() - begun)
         if reader is not None:
-            rates.append(reader.rate(threads, max(filter(None, native.levels().values()))))
+            widest = max(filter(None, native.levels().values()))
+            rates.append(max(reader.rate(threads, widest) for _ in range(READINGS)))
     read = statistics.median(rates) if rates else None
     records = []
     for depth, taken in zip(CONTEXTS, samples, strict=True):
