@@ -40,6 +40,7 @@ class Bench:
         self.model = XGLMForCausalLM.from_pretrained(self.path)
         self.stored = work.weight_bytes(dict(self.model.named_parameters()))
         self.isa = common.environment()["isa"]
+        self._timed: list[tuple[dict[str, Any], Job, int]] = []
 
     def description(self) -> dict[str, Any]:
         """Return what the model is."""
@@ -53,12 +54,21 @@ class Bench:
             "threads": self.threads,
         }
 
-    def of_limit(self, job: Job, ns: float, threads: int) -> float | None:
-        """Return the least time of a job as a fraction of what it took."""
-        rates = self.limits.rates(threads, self.isa)
-        if rates is None:
-            return None
-        return work.least_seconds(self.model.config, self.stored, job, *rates) * 1e9 / ns
+    def note(self, record: dict[str, Any], job: Job, threads: int) -> None:
+        """Remember that a record tells how long a job took."""
+        if "median_ns" in record:
+            self._timed.append((record, job, threads))
+
+    def fill_in(self) -> None:
+        """Give every record ``of_limit``: the least time of its job by the time it took.
+
+        Last of all, since a limit is the best that was found at any time of the run.
+        """
+        self.limits.try_again()
+        for record, job, threads in self._timed:
+            rates = self.limits.rates(threads, self.isa)
+            least = rates and work.least_seconds(self.model.config, self.stored, job, *rates)
+            record["of_limit"] = None if least is None else 1e9 * least / record["median_ns"]
 
     def turns(
         self, jobs: dict[str, Job], threads: list[int], options: tuple[str, ...] = ()
@@ -67,10 +77,12 @@ class Bench:
         workers = {
             f"{count} threads": started(SCRIPT, self.path, count, options) for count in threads
         }
-        found = in_turns(workers, jobs, self.rounds)
+        found: dict[str, Any] = {}
+        for name, job in jobs.items():
+            found |= in_turns(workers, {name: job}, self.rounds)
+            self.limits.try_again()
         for worker in workers.values():
             worker.close()
-        self.limits.try_again()
         return found
 
 
@@ -85,9 +97,8 @@ def rows(bench: Bench, wanted: list[str]) -> list[dict[str, Any]]:
         (one,) = by_worker.values()
         title = ROWS[name].title if name in ROWS else 'prompt 512, last, compute="bfloat16"'
         job = ROWS[name if name in ROWS else EXACT].job
-        if "median_ns" in one:
-            one["of_limit"] = bench.of_limit(job, one["median_ns"], bench.threads)
         records.append({"name": name, "title": title, "tokens": job.tokens, **one})
+        bench.note(records[-1], job, bench.threads)
     return records
 
 
@@ -96,8 +107,7 @@ def behind(bench: Bench) -> dict[str, Any]:
     per_token = bench.description()["cache_bytes_per_token"]
     found = contexts(bench.model, bench.threads, per_token)
     for one in found["tokens"]:
-        job = Job("generate", 0, 1, 1, one["depth"])
-        one["of_limit"] = bench.of_limit(job, one["median_ns"], bench.threads)
+        bench.note(one, Job("generate", 0, 1, 1, one["depth"]), bench.threads)
     return found
 
 
@@ -107,9 +117,8 @@ def scaling(bench: Bench) -> list[dict[str, Any]]:
     records = []
     for name, by_worker in found.items():
         for count, one in zip(bench.counts, by_worker.values(), strict=True):
-            if "median_ns" in one:
-                one["of_limit"] = bench.of_limit(ROWS[name].job, one["median_ns"], count)
             records.append({"name": name, "title": ROWS[name].title, "threads": count, **one})
+            bench.note(records[-1], ROWS[name].job, count)
     return records
 
 
@@ -130,6 +139,7 @@ def main() -> None:
         "threads": scaling(bench),
         "memory": peaks(start),
     }
+    bench.fill_in()
     found["limits"] = {"read": bench.limits.read, "fma": bench.limits.fma}
     common.write(arguments, "model", found)
 
