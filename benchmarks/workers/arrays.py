@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,7 @@ import numpy as np
 from checkpoint import WEIGHTS
 from safetensors.numpy import load_file
 
-#: Rows of XGLM's table of positions that stand before the first position's.
-OFFSET = 2
+from pyxglm.ops.reference import POSITION_OFFSET, sinusoidal_positions
 
 
 def weights_of(path: str) -> dict[str, Any]:
@@ -30,10 +28,5 @@ def queries_keys_values(layer: str) -> list[str]:
 
 
 def positions(P: int, D: int) -> Any:
-    """Return XGLM's table of positions (P, D): all sines, then all cosines."""
-    half = D // 2
-    frequencies = np.exp(np.arange(half) * -(math.log(10000) / (half - 1)))
-    angles = np.arange(OFFSET, OFFSET + P)[:, None] * frequencies
-    table = np.zeros((P, D), np.float32)
-    table[:, :half], table[:, half : 2 * half] = np.sin(angles), np.cos(angles)
-    return table
+    """Return XGLM's table of positions (P, D), without the rows before the first position's."""
+    return sinusoidal_positions(P + POSITION_OFFSET, D)[POSITION_OFFSET:]
