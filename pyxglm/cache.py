@@ -164,12 +164,10 @@ class KVCache(Sequence[LayerPast]):
 
     def _gathered(self, entry: tuple[Array, Array], rows_B: Array) -> tuple[Array, Array]:
         """Return room as large as before, with other rows."""
-        rooms = []
-        for room in entry:
-            new = np.empty((len(rows_B), *room.shape[1:]), room.dtype)
+        rooms = pages.empty((2, len(rows_B), *entry[0].shape[1:]), entry[0].dtype)
+        for new, room in zip(rooms, entry, strict=True):
             for row, source in enumerate(rows_B):
                 new[row, :, : self.length] = room[source, :, : self.length]
-            rooms.append(new)
         return rooms[0], rooms[1]
 
     def crop(self, length: int) -> None:
