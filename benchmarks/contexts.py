@@ -2,7 +2,7 @@
 
 What is looked for, a few milliseconds more a token, is less than what a shared host's
 memory differs by from one second to the next. So the texts are all kept open, every turn
-generates one token of each and reads memory once, and what counts is the median of what
+generates one token of each and reads memory, and what counts is the median of what
 a turn's tokens differ by.
 """
 
@@ -16,10 +16,9 @@ from rows import CONTEXTS, TURNS
 
 import pyxglm
 from pyxglm.bench import jobs
-from pyxglm.check import native
 from pyxglm.check.limits import Reader
 
-#: Readings of memory in a turn, of which the best counts: threads may begin one late.
+#: Readings of memory in a turn, of which the best counts: threads may begin late.
 READINGS = 4
 
 
@@ -46,8 +45,7 @@ def contexts(model: Any, threads: int, cache_bytes_per_token: int) -> dict[str, 
             next(text)
             taken.append(time.perf_counter_ns() - begun)
         if reader is not None:
-            widest = max(filter(None, native.levels().values()))
-            rates.append(max(reader.rate(threads, widest) for _ in range(READINGS)))
+            rates.append(max(reader.rate(threads) for _ in range(READINGS)))
     read = statistics.median(rates) if rates else None
     records = []
     for depth, taken in zip(CONTEXTS, samples, strict=True):

@@ -19,19 +19,20 @@ _ROUNDS = 500_000
 
 
 class Reader:
-    """Memory to read, much more of it than caches hold."""
+    """Memory to read, much more of it than caches hold, with the widest loads of this CPU."""
 
     def __init__(self) -> None:
         self._memory = np.ones(_BYTES // 4, np.float32)
+        self._level = max(level for level in native.levels().values() if level is not None)
 
-    def rate(self, threads: int, level: int) -> float:
+    def rate(self, threads: int) -> float:
         """Read all of it once, on some threads; return bytes a second."""
         lib, ffi = native.library().lib, native.library().ffi
         parts = np.array_split(self._memory, threads)
 
         def read_part(index: int) -> None:
             address = ffi.cast("float *", parts[index].ctypes.data)
-            lib.pyxglm_limit_read(address, parts[index].size, level)
+            lib.pyxglm_limit_read(address, parts[index].size, self._level)
 
         return self._memory.nbytes / _timed(read_part, threads)
 
@@ -71,9 +72,8 @@ class Limits:
     def try_again(self) -> None:
         """Measure on each number of threads; keep the best."""
         lib = native.library().lib
-        widest = max(self._isas.values())
         for count in self._threads:
-            rate = self._reader.rate(count, widest)
+            rate = self._reader.rate(count)
             self.read[count] = max(rate, self.read.get(count, 0))
             best = self.fma.setdefault(count, {})
             for isa, level in self._isas.items():
