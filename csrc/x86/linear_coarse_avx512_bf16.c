@@ -21,8 +21,8 @@
 #define LAG 6              /* steps that the second half of a tile is behind the first */
 #define BLOCK_ROWS 96      /* most rows of x that pass weights together without a panel */
 #define AHEAD_BYTES 16384  /* least distance of the prefetch */
-#define ALONE_BYTES 6144   /* and for one row of x */
-#define PANEL_BYTES 278528 /* and what that may take of L2 */
+#define ALONE_BYTES 6144   /* distance where rows of w are taken one at a time */
+#define PANEL_BYTES 278528 /* most that a panel may take of L2 */
 
 /* From so many rows of x on, weights pass by way of a panel: by dtype. */
 static const int64_t panel_rows[PYXGLM_DTYPES] = {
