@@ -30,7 +30,7 @@ class Generator:
     def run(self, job: Job) -> Measured:
         """Do a job."""
         if job.kind == "prompt" and job.depth:
-            raise NotImplementedError("CTranslate2 takes no prompt behind a cache of the caller's")
+            raise ValueError("CTranslate2 takes no prompt behind a cache of the caller's")
         return {
             "prompt": self._every if job.all_logits else self._last,
             "generate": self._generate,

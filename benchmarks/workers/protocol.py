@@ -78,7 +78,7 @@ def serve(opened: Callable[[str, int, list[str]], Runtime]) -> None:
         given = json.loads(line)
         try:
             answer(said(runtime, **given) if "prompts" in given else done(runtime, **given))
-        except (ValueError, TypeError, RuntimeError, MemoryError, NotImplementedError) as error:
+        except (ValueError, TypeError, RuntimeError, MemoryError) as error:
             answer({"error": f"{type(error).__name__}: {error}"})
 
 
