@@ -1,8 +1,10 @@
 /* The worker pool.
  *
- * There is one pool, and it does one job at a time. A job is a range [0, count)
- * cut into chunks; whoever is free takes the next chunk from a counter, the
- * caller as well as the workers, until there are none.
+ * There is one pool, and it does one job at a time. A job is a range [0, count),
+ * cut into shares, one behind the other, for the caller and each worker, and
+ * these into chunks. Everybody takes the chunks of their own share in order, so
+ * that what they read lies in one piece and can be fetched ahead; then, of the
+ * shares of those who came late or were held up, whatever chunks are left.
  *
  * Everything about a job's life is one atomic word, the gate:
  *
@@ -34,6 +36,8 @@
 #define LOOKS 64                 /* looks at the gate between two at the clock */
 #define PATIENCE 4096            /* looks before a waiting caller yields its CPU */
 
+#define CACHE_LINE 64
+
 #define INSIDE UINT64_C(0xffff)
 #define OPEN (UINT64_C(1) << 16)
 #define GENERATION (UINT64_C(1) << 17)
@@ -41,16 +45,25 @@
 static struct {
     pyxglm_range_fn *fn;
     void *context;
-    int64_t count, grain;
-    atomic_llong next; /* the first item that nobody has taken */
+    int64_t grain;
+    int shares;
 } job;
+
+static struct {
+    atomic_llong next; /* the first item that nobody has taken */
+    int64_t end;
+    char apart[CACHE_LINE - sizeof(atomic_llong) - sizeof(int64_t)];
+} share[PYXGLM_MAX_THREADS]; /* the caller's is the first */
 
 static atomic_uint_least64_t gate;
 static atomic_int taken;       /* whether some caller has the pool */
 static atomic_int threads = 1; /* wanted, the caller included */
 static atomic_int stopping;
 
-static pthread_t workers[PYXGLM_MAX_THREADS];
+static struct {
+    pthread_t thread;
+    int share; /* the number of the share it begins with */
+} workers[PYXGLM_MAX_THREADS - 1];
 static int started;       /* workers that run; only touched by who has the pool */
 static int start_tried;   /* so that a refusal by the system is not asked for again */
 
@@ -60,15 +73,17 @@ static atomic_int sleepers;
 
 /* === What workers do ====================================================== */
 
-static void take_chunks(void)
+/* `own`: the number of the share to begin with. */
+static void take_chunks(int own)
 {
-    for (;;) {
-        const int64_t begin = atomic_fetch_add_explicit(&job.next, job.grain,
+    for (int i = 0; i < job.shares;) {
+        const int at = (own + i) % job.shares;
+        const int64_t begin = atomic_fetch_add_explicit(&share[at].next, job.grain,
                                                         memory_order_relaxed);
-        if (begin >= job.count)
-            return;
-        const int64_t end = job.count - begin < job.grain ? job.count : begin + job.grain;
-        job.fn(job.context, begin, end);
+        if (begin < share[at].end)
+            job.fn(job.context, begin, min_i64(begin + job.grain, share[at].end));
+        else
+            i++;
     }
 }
 
@@ -118,13 +133,13 @@ static int enter(uint64_t *seen)
     return inside;
 }
 
-static void *work(void *unused)
+static void *work(void *number)
 {
+    const int own = *(const int *)number;
     uint64_t seen;
-    (void)unused;
     for (;;) {
         if (enter(&seen)) {
-            take_chunks();
+            take_chunks(own);
             atomic_fetch_sub(&gate, 1);
         }
         /* Asked after every look at the gate: whoever stops the pool sets this
@@ -173,8 +188,11 @@ static void start_workers(int wanted)
     /* Signals are for the caller's threads: Python runs its handlers there. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    while (started < wanted && pthread_create(&workers[started], NULL, work, NULL) == 0)
-        started++;
+    for (; started < wanted; started++) {
+        workers[started].share = 1 + started;
+        if (pthread_create(&workers[started].thread, NULL, work, &workers[started].share) != 0)
+            break;
+    }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
@@ -184,7 +202,7 @@ static void stop_workers(void)
     atomic_fetch_add(&gate, GENERATION);
     wake_sleepers();
     for (int i = 0; i < started; i++)
-        pthread_join(workers[i], NULL);
+        pthread_join(workers[i].thread, NULL);
     started = start_tried = 0;
     atomic_store(&stopping, 0);
 }
@@ -214,6 +232,20 @@ static void alone(pyxglm_range_fn *fn, void *context, int64_t count, int64_t gra
         fn(context, begin, count - begin < grain ? count : begin + grain);
 }
 
+/* Cuts [0, count) into shares of whole chunks. */
+static void share_out(int64_t count, int64_t grain, int shares)
+{
+    const int64_t chunks = (count - 1) / grain + 1, even = chunks / shares;
+    int64_t begin = 0;
+    for (int i = 0; i < shares; i++) {
+        const int64_t end = begin + grain * (even + (i < chunks % shares));
+        atomic_store_explicit(&share[i].next, begin, memory_order_relaxed);
+        begin = share[i].end = min_i64(end, count);
+    }
+    job.grain = grain;
+    job.shares = shares;
+}
+
 void pyxglm_parallel(pyxglm_range_fn *fn, void *context, int64_t count, int64_t grain)
 {
     if (count <= grain || pyxglm_get_num_threads() == 1 || atomic_exchange(&taken, 1)) {
@@ -225,13 +257,11 @@ void pyxglm_parallel(pyxglm_range_fn *fn, void *context, int64_t count, int64_t 
 
     job.fn = fn;
     job.context = context;
-    job.count = count;
-    job.grain = grain;
-    atomic_store_explicit(&job.next, 0, memory_order_relaxed);
+    share_out(count, grain, started + 1);
     atomic_fetch_add(&gate, GENERATION | OPEN); /* it was closed, and empty */
     wake_sleepers();
 
-    take_chunks();
+    take_chunks(0);
 
     atomic_fetch_and(&gate, ~OPEN);
     for (int look = 0; atomic_load(&gate) & INSIDE; look++) {
