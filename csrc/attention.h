@@ -79,12 +79,33 @@ PYXGLM_INLINE int64_t count_keys(sight own, int64_t from)
     return count;
 }
 
+/* Whether all of a block of places from `at` on are seen, by ones in the mask. That is
+ * the usual case; asking byte by byte costs decoding a twentieth. */
+PYXGLM_INLINE int all_seen(sight own, int64_t at)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t others = 0, eight;
+    if (at + PYXGLM_KEY_BLOCK > own.limit)
+        return 0;
+    for (int i = 0; own.row && i < PYXGLM_KEY_BLOCK; i += 8) {
+        memcpy(&eight, own.row + at + i, sizeof eight);
+        others |= eight ^ ones;
+    }
+    return !others;
+}
+
 /* The places of the next PYXGLM_KEY_BLOCK keys, from place *s on, which moves
  * behind them. Returns how many there are. */
 PYXGLM_INLINE int next_keys(sight own, int64_t *s, int64_t place[PYXGLM_KEY_BLOCK])
 {
     int count = 0;
     int64_t at = *s;
+    if (all_seen(own, at)) {
+        for (; count < PYXGLM_KEY_BLOCK; count++)
+            place[count] = at++;
+        *s = at;
+        return count;
+    }
     for (; at < own.limit && count < PYXGLM_KEY_BLOCK; at++) {
         place[count] = at;
         count += !own.row || own.row[at] != 0;
@@ -93,11 +114,13 @@ PYXGLM_INLINE int next_keys(sight own, int64_t *s, int64_t place[PYXGLM_KEY_BLOC
     return count;
 }
 
-/* Whether these places are a whole block of keys, one behind the other in memory. */
-PYXGLM_INLINE int in_one_piece(const head_view *view, const int64_t *place, int count)
+/* Asks for what the next head begins with: its first rows of keys or values. */
+PYXGLM_INLINE void ask_for(const float *from, int64_t stride, int64_t rows, int64_t K)
 {
-    return count == PYXGLM_KEY_BLOCK && place[count - 1] - place[0] == count - 1 &&
-           view->k_s == view->K;
+    const int64_t line = 64 / (int64_t)sizeof *from;
+    for (int64_t s = 0; s < min_i64(rows, PYXGLM_KEY_BLOCK); s++)
+        for (int64_t k = 0; k < K; k += line)
+            PYXGLM_PREFETCH_L2(from + s * stride + k);
 }
 
 /* For queries [t0, t1): fills in how many keys each sees, and the sight that

@@ -7,24 +7,82 @@
  * are transposed in registers to get there, 24 shuffles for 8 x 8. */
 #include "attention_avx2.h"
 
+#define RUN 16    /* blocks of keys that are read before their values */
+#define PANEL 256 /* columns that are copied at a time */
+
+/* Copies `width` columns of 8 rows, from column `k` on: row j is key place[j],
+ * or 0 from `count` on. Vectors are whole, ends are filled up with 0. */
+INLINE256 void copy_rows(float *rows, const head_view *view, const int64_t *place, int count,
+                         int64_t k, int64_t width)
+{
+    if (count == 8 && place[7] - place[0] == 7 && view->k_s == width && width % LANES == 0) {
+        const float *from = view->k + place[0] * width;
+#pragma GCC unroll 8
+        for (int64_t i = 0; i < 8 * width; i += LANES)
+            _mm256_store_ps(rows + i, _mm256_loadu_ps(from + i));
+        return;
+    }
+    for (int j = 0; j < 8; j++)
+        for (int64_t i = 0; i < width; i += LANES, rows += LANES)
+            _mm256_store_ps(rows, j < count ? load_first(view->k + place[j] * view->k_s + k + i,
+                                                         width - i)
+                                            : _mm256_setzero_ps());
+}
+
 /* Scores of 8 keys: lane j is q . k[place[j]], for j < count. */
 INLINE256 __m256 scores_of_8(const head_view *view, const float *q, const int64_t *place, int count)
 {
-    const int64_t K = view->K;
+    _Alignas(32) float rows[8 * PANEL];
     __m256 score = _mm256_setzero_ps();
-    for (int64_t k = 0; k < K; k += LANES) {
-        __m256 column[8];
+    for (int64_t panel = 0; panel < view->K; panel += PANEL) {
+        const int64_t width = min_i64(PANEL, view->K - panel);
+        const int64_t stride = (width + LANES - 1) / LANES * LANES;
+        copy_rows(rows, view, place, count, panel, width);
+        for (int64_t k = 0; k < width; k += LANES) {
+            __m256 column[8];
 #pragma GCC unroll 8
-        for (int j = 0; j < 8; j++)
-            column[j] = j < count ? load_first(view->k + place[j] * view->k_s + k, K - k)
-                                  : _mm256_setzero_ps();
-        transpose_8x8(column);
+            for (int j = 0; j < 8; j++)
+                column[j] = _mm256_load_ps(rows + j * stride + k);
+            transpose_8x8(column);
 #pragma GCC unroll 8
-        for (int i = 0; i < 8; i++)
-            if (i < K - k)
-                score = _mm256_fmadd_ps(column[i], _mm256_set1_ps(q[k + i]), score);
+            for (int i = 0; i < 8; i++)
+                if (i < width - k)
+                    score = _mm256_fmadd_ps(column[i], _mm256_set1_ps(q[panel + k + i]), score);
+        }
     }
     return score;
+}
+
+/* Scores of a block, kept at their places in `weights` too if that is wanted;
+ * returns the largest. */
+INLINE256 float score_block(float *score, float *weights, const head_view *view, const float *q,
+                            const int64_t *place, int count)
+{
+    const __m256 lowest = _mm256_set1_ps(-FLT_MAX);
+    __m256 largest = lowest;
+    for (int j = 0; j < count; j += LANES) {
+        __m256 found = scores_of_8(view, q, place + j, count - j < LANES ? count - j : LANES);
+        if (view->masked)
+            found = _mm256_max_ps(lowest, found);
+        _mm256_storeu_ps(score + j, found);
+        largest = _mm256_max_ps(largest, select_f32x8(first_lanes(count - j), found, lowest));
+    }
+    for (int j = 0; weights && j < count; j++)
+        weights[place[j]] = score[j];
+    return max_of(largest);
+}
+
+/* From scores to weights; returns sum + weights, by lanes. */
+INLINE256 __m256 weigh_block(__m256 sum, float *score, int count, float largest)
+{
+    for (int j = 0; j < count; j += LANES) {
+        const __m256 mask = _mm256_castsi256_ps(first_lanes(count - j));
+        const __m256 p =
+            exp_f32x8(_mm256_sub_ps(_mm256_loadu_ps(score + j), _mm256_set1_ps(largest)));
+        sum = _mm256_add_ps(sum, _mm256_and_ps(p, mask));
+        _mm256_storeu_ps(score + j, p);
+    }
+    return sum;
 }
 
 /* values[k] = values[k] * rescale + sum over j of weight[j] v[place[j]][k], for
@@ -86,44 +144,35 @@ PYXGLM_TARGET_AVX2 void pyxglm_attend_one_avx2(const head_view *view, sight own,
     const int64_t K = view->K, S = view->S;
     const float *q = view->q + t * view->q_t;
     float *weights = view->weights ? view->weights + t * S : NULL;
-    const __m256 lowest = _mm256_set1_ps(-FLT_MAX);
-    int64_t place[PYXGLM_KEY_BLOCK], s = 0;
-    float score[PYXGLM_KEY_BLOCK], largest = -FLT_MAX;
+    int64_t place[PYXGLM_KEY_BLOCK], s = 0, from;
+    float score[RUN][PYXGLM_KEY_BLOCK], maximum[RUN], largest = -FLT_MAX;
     __m256 sum = _mm256_setzero_ps(); /* lane i: of keys i, i + 8, ... */
     memset(values, 0, (size_t)K * sizeof *values);
     for (int64_t i = 0; weights && i < S; i++)
         weights[i] = -INFINITY;
 
-    for (int count; (count = next_keys(own, &s, place)) > 0;) {
-        __m256 block_max = lowest;
-        for (int j = 0; j < count; j += LANES) {
-            __m256 found = scores_of_8(view, q, place + j, count - j);
-            if (view->masked)
-                found = _mm256_max_ps(lowest, found);
-            _mm256_storeu_ps(score + j, found);
-            block_max = _mm256_max_ps(block_max,
-                                      select_f32x8(first_lanes(count - j), found, lowest));
+    for (int blocks = RUN; blocks == RUN;) {
+        from = s;
+        blocks = 0;
+        for (int count; blocks < RUN && (count = next_keys(own, &s, place)) > 0; blocks++)
+            maximum[blocks] = score_block(score[blocks], weights, view, q, place, count);
+        if (from == 0)
+            ask_for(view->k + view->k_h, view->k_s, own.limit, K);
+        for (int i = 0; i < blocks; i++) {
+            const int count = next_keys(own, &from, place);
+            const float before = largest;
+            largest = maximum[i] > largest ? maximum[i] : largest;
+            const __m256 rescale = exp_f32x8(_mm256_set1_ps(before - largest));
+            const float rescale_f32 = _mm256_cvtss_f32(rescale);
+            sum = weigh_block(_mm256_mul_ps(sum, rescale), score[i], count, largest);
+            int64_t k = 0;
+            for (; k + 8 * LANES <= K; k += 8 * LANES)
+                add_values(values, view, score[i], place, count, rescale_f32, k, 8);
+            for (; k < K; k += LANES)
+                add_values(values, view, score[i], place, count, rescale_f32, k, 1);
         }
-        for (int j = 0; weights && j < count; j++)
-            weights[place[j]] = score[j];
-        const float before = largest, found = max_of(block_max);
-        largest = found > largest ? found : largest;
-        const __m256 rescale = exp_f32x8(_mm256_set1_ps(before - largest));
-        sum = _mm256_mul_ps(sum, rescale);
-        for (int j = 0; j < count; j += LANES) {
-            const __m256 mask = _mm256_castsi256_ps(first_lanes(count - j));
-            const __m256 p =
-                exp_f32x8(_mm256_sub_ps(_mm256_loadu_ps(score + j), _mm256_set1_ps(largest)));
-            sum = _mm256_add_ps(sum, _mm256_and_ps(p, mask));
-            _mm256_storeu_ps(score + j, p);
-        }
-        const float rescale_f32 = _mm256_cvtss_f32(rescale);
-        int64_t k = 0;
-        for (; k + 8 * LANES <= K; k += 8 * LANES)
-            add_values(values, view, score, place, count, rescale_f32, k, 8);
-        for (; k < K; k += LANES)
-            add_values(values, view, score, place, count, rescale_f32, k, 1);
     }
+    ask_for(view->v + view->v_h, view->v_s, own.limit, K);
 
     const float total = sum_of(sum);
     if (S == 0 || (view->masked && largest <= -FLT_MAX && total == total)) {

@@ -6,52 +6,106 @@
  * lanes are queries: a score adds up its K products one after the other, by
  * fma. Here lanes are keys, so 16 rows of keys are transposed in registers to
  * get there, 64 shuffles for 16 x 16; the other way to multiply, lanes along
- * K, would need 60 for the sums over lanes, so nothing is lost. */
+ * K, would need 60 for the sums over lanes, so nothing is lost.
+ *
+ * What reads memory faster than one CPU can ask for line by line is the
+ * prefetcher of its second cache, and that follows whoever reads in order. So
+ * keys are read in long runs, then as many values; and what is transposed is a
+ * copy of 16 rows that were read in order. Only where the next head begins it
+ * has to be told. */
 #include "attention_avx512.h"
 
-/* Scores of 16 keys: lane j is q . k[place[j]], for j < count. `in_place`: there
- * are 16, one behind the other. Meanwhile 16 K floats are asked for from `ahead`
- * on, in the order of memory and into the second cache: in the order of use,
- * or into the first, they come from memory half as fast. */
-INLINE512 __m512 scores_of_16(const head_view *view, const float *q, const int64_t *place,
-                              int count, int in_place, const float *ahead)
+#define RUN 16    /* blocks of keys that are read before their values: 256 KB each at K = 64 */
+#define PANEL 256 /* columns that are copied at a time */
+
+/* Copies `width` columns of 16 rows, from column `k` on: row j is key place[j],
+ * or 0 from `count` on. Vectors are whole, ends are filled up with 0. */
+INLINE512 void copy_rows(float *rows, const head_view *view, const int64_t *place, int count,
+                         int64_t k, int64_t width)
 {
-    const int64_t K = view->K;
+    if (count == 16 && place[15] - place[0] == 15 && view->k_s == width && width % LANES == 0) {
+        const float *from = view->k + place[0] * width;
+#pragma GCC unroll 8
+        for (int64_t i = 0; i < 16 * width; i += LANES)
+            _mm512_store_ps(rows + i, _mm512_loadu_ps(from + i));
+        return;
+    }
+    for (int j = 0; j < 16; j++) {
+        const float *from = view->k + place[j < count ? j : 0] * view->k_s + k;
+        for (int64_t i = 0; i < width; i += LANES, rows += LANES) {
+            const __mmask16 mask = j < count ? first_lanes(width - i) : 0;
+            _mm512_store_ps(rows, _mm512_maskz_loadu_ps(mask, from + i));
+        }
+    }
+}
+
+/* Scores of 16 keys: lane j is q . k[place[j]], for j < count. */
+INLINE512 __m512 scores_of_16(const head_view *view, const float *q, const int64_t *place,
+                              int count)
+{
+    _Alignas(64) float rows[16 * PANEL];
     __m512 score = _mm512_setzero_ps();
-    for (int64_t k = 0; k < K; k += LANES) {
-        const __mmask16 mask = first_lanes(K - k);
-        __m512 column[16];
-#pragma GCC unroll 16
-        for (int j = 0; j < 16; j++)
-            PYXGLM_PREFETCH_L2(ahead + (k + j) * LANES);
-        if (in_place)
-#pragma GCC unroll 16
-            for (int j = 0; j < 16; j++)
-                column[j] = _mm512_loadu_ps(view->k + (place[0] + j) * K + k);
-        else
+    for (int64_t panel = 0; panel < view->K; panel += PANEL) {
+        const int64_t width = min_i64(PANEL, view->K - panel);
+        const int64_t stride = (width + LANES - 1) / LANES * LANES;
+        copy_rows(rows, view, place, count, panel, width);
+        for (int64_t k = 0; k < width; k += LANES) {
+            const float *factor = q + panel + k;
+            __m512 column[16];
 #pragma GCC unroll 16
             for (int j = 0; j < 16; j++)
-                column[j] = _mm512_maskz_loadu_ps(
-                    j < count ? mask : 0, view->k + place[j < count ? j : 0] * view->k_s + k);
-        transpose_16x16(column);
-        if (K - k >= LANES)
+                column[j] = _mm512_load_ps(rows + j * stride + k);
+            transpose_16x16(column);
+            if (width - k >= LANES)
 #pragma GCC unroll 16
-            for (int i = 0; i < 16; i++)
-                score = _mm512_fmadd_ps(column[i], _mm512_set1_ps(q[k + i]), score);
-        else
+                for (int i = 0; i < 16; i++)
+                    score = _mm512_fmadd_ps(column[i], _mm512_set1_ps(factor[i]), score);
+            else
 #pragma GCC unroll 16
-            for (int i = 0; i < 16; i++)
-                if (i < K - k)
-                    score = _mm512_fmadd_ps(column[i], _mm512_set1_ps(q[k + i]), score);
+                for (int i = 0; i < 16; i++)
+                    if (i < width - k)
+                        score = _mm512_fmadd_ps(column[i], _mm512_set1_ps(factor[i]), score);
+        }
     }
     return score;
 }
 
-/* values[k] = values[k] * rescale + sum over j of weight[j] v[place[j]][k].
- * Meanwhile the rows from `ahead` on are asked for. */
+/* Scores of a block, kept at their places in `weights` too if that is wanted;
+ * returns the largest. */
+INLINE512 float score_block(float *score, float *weights, const head_view *view, const float *q,
+                            const int64_t *place, int count)
+{
+    const __m512 lowest = _mm512_set1_ps(-FLT_MAX);
+    __m512 largest = lowest;
+    for (int j = 0; j < count; j += LANES) {
+        const __mmask16 mask = first_lanes(count - j);
+        __m512 found = count - j >= LANES ? scores_of_16(view, q, place + j, LANES)
+                                          : scores_of_16(view, q, place + j, count - j);
+        if (view->masked)
+            found = _mm512_max_ps(lowest, found);
+        _mm512_storeu_ps(score + j, found);
+        largest = _mm512_mask_max_ps(largest, mask, largest, found);
+    }
+    for (int j = 0; weights && j < count; j++)
+        weights[place[j]] = score[j];
+    return max_of(largest);
+}
+
+/* From scores to weights; returns sum + weights, by lanes. */
+INLINE512 __m512 weigh_block(__m512 sum, float *score, int count, float largest)
+{
+    for (int j = 0; j < count; j += LANES) {
+        const __m512 p =
+            exp_f32x16(_mm512_sub_ps(_mm512_loadu_ps(score + j), _mm512_set1_ps(largest)));
+        sum = _mm512_mask_add_ps(sum, first_lanes(count - j), sum, p);
+        _mm512_storeu_ps(score + j, p);
+    }
+    return sum;
+}
+
+/* values[k] = values[k] * rescale + sum over j of weight[j] v[place[j]][k]. */
 INLINE512 void add_values(float *values, const head_view *view, const float *weight,
-                          const int64_t *place, int count, float rescale,
-                          const float *ahead)
+                          const int64_t *place, int count, float rescale)
 {
     const __m512 rescale_f32x16 = _mm512_set1_ps(rescale);
     for (int64_t k = 0; k < view->K; k += 4 * LANES) {
@@ -66,9 +120,6 @@ INLINE512 void add_values(float *values, const head_view *view, const float *wei
         for (int j = 0; j < count; j++) {
             const float *v = view->v + place[j] * view->v_s + k;
             const __m512 weight_f32x16 = _mm512_set1_ps(weight[j]);
-#pragma GCC unroll 4
-            for (int i = 0; i < 4; i++)
-                PYXGLM_PREFETCH_L2(ahead + j * view->v_s + k + i * LANES);
 #pragma GCC unroll 4
             for (int i = 0; i < 4; i++)
                 sum[i] = _mm512_fmadd_ps(weight_f32x16,
@@ -115,49 +166,31 @@ PYXGLM_TARGET_AVX512 void pyxglm_attend_one_avx512(const head_view *view, sight 
     const int64_t K = view->K, S = view->S;
     const float *q = view->q + t * view->q_t;
     float *weights = view->weights ? view->weights + t * S : NULL;
-    const __m512 lowest = _mm512_set1_ps(-FLT_MAX);
-    int64_t place[PYXGLM_KEY_BLOCK], s = 0;
-    float weight[PYXGLM_KEY_BLOCK], largest = -FLT_MAX;
+    int64_t place[PYXGLM_KEY_BLOCK], s = 0, from;
+    float score[RUN][PYXGLM_KEY_BLOCK], maximum[RUN], largest = -FLT_MAX;
     __m512 sum = _mm512_setzero_ps(); /* lane i: of keys i, i + 16, ... */
     memset(values, 0, (size_t)K * sizeof *values);
     for (int64_t i = 0; weights && i < S; i++)
         weights[i] = -INFINITY;
 
-    for (int count; (count = next_keys(own, &s, place)) > 0;) {
-        /* What comes next: the next block, or the next head. */
-        const int is_last = s >= own.limit;
-        const float *ahead_k = view->k + (is_last ? view->k_h : s * view->k_s);
-        const float *ahead_v = view->v + (is_last ? view->v_h : s * view->v_s);
-        const int in_place = in_one_piece(view, place, count) && K % LANES == 0;
-        __m512 score[PYXGLM_KEY_BLOCK / LANES], block_max = lowest;
-        for (int j = 0; j < count; j += LANES) {
-            const __mmask16 mask = first_lanes(count - j);
-            __m512 found = in_place ? scores_of_16(view, q, place + j, LANES, 1, ahead_k + j * K)
-                                    : scores_of_16(view, q, place + j, count - j, 0, ahead_k + j * K);
-            if (view->masked)
-                found = _mm512_max_ps(lowest, found);
-            score[j / LANES] = found;
-            block_max = _mm512_mask_max_ps(block_max, mask, block_max, found);
-            if (weights) {
-                float stored[LANES];
-                _mm512_storeu_ps(stored, found);
-                for (int i = 0; i < LANES && i < count - j; i++)
-                    weights[place[j + i]] = stored[i];
-            }
+    for (int blocks = RUN; blocks == RUN;) {
+        from = s;
+        blocks = 0;
+        for (int count; blocks < RUN && (count = next_keys(own, &s, place)) > 0; blocks++)
+            maximum[blocks] = score_block(score[blocks], weights, view, q, place, count);
+        if (from == 0)
+            ask_for(view->k + view->k_h, view->k_s, own.limit, K);
+        for (int i = 0; i < blocks; i++) {
+            const int count = next_keys(own, &from, place);
+            const float before = largest;
+            largest = maximum[i] > largest ? maximum[i] : largest;
+            const __m512 rescale = exp_f32x16(_mm512_set1_ps(before - largest));
+            sum = weigh_block(_mm512_mul_ps(sum, rescale), score[i], count, largest);
+            add_values(values, view, score[i], place, count, _mm512_cvtss_f32(rescale));
         }
-        const float before = largest, found = max_of(block_max);
-        largest = found > largest ? found : largest;
-        const __m512 rescale = exp_f32x16(_mm512_set1_ps(before - largest));
-        sum = _mm512_mul_ps(sum, rescale);
-        for (int j = 0; j < count; j += LANES) {
-            const __mmask16 mask = first_lanes(count - j);
-            const __m512 p =
-                exp_f32x16(_mm512_sub_ps(score[j / LANES], _mm512_set1_ps(largest)));
-            sum = _mm512_mask_add_ps(sum, mask, sum, p);
-            _mm512_storeu_ps(weight + j, p);
-        }
-        add_values(values, view, weight, place, count, _mm512_cvtss_f32(rescale), ahead_v);
     }
+
+    ask_for(view->v + view->v_h, view->v_s, own.limit, K);
 
     const float total = sum_of(sum);
     if (S == 0 || (view->masked && largest <= -FLT_MAX && total == total)) {
