@@ -142,7 +142,8 @@ int pyxglm_run_attention(const pyxglm_attention_args *a, int level)
         T = max_i64(T, a->sequences[b].T);
         S = max_i64(S, a->sequences[b].S);
     }
-    const int64_t cost = 2 * min_i64(T, PYXGLM_QUERY_BLOCK) * S * a->K;
+    /* Less than four queries wait for keys and values to be read, as long as four. */
+    const int64_t cost = 2 * max_i64(4, min_i64(T, PYXGLM_QUERY_BLOCK)) * S * a->K;
     pyxglm_parallel(attention_tasks, &job, tasks, grain_of(tasks, cost, MIN_PRODUCTS));
     return atomic_load(&job.failed) ? PYXGLM_NO_MEMORY : PYXGLM_OK;
 }
