@@ -12,7 +12,7 @@ from pyxglm import use_isa
 from pyxglm.check.bounds import truth
 from pyxglm.check.cases import FUSED, Case, by_sequence
 from pyxglm.check.head_cases import HEADS, HeadCase, log_sums
-from pyxglm.check.patterns import PATTERNS
+from pyxglm.check.patterns import PATTERNS, numbers
 from pyxglm.ops import native, native_coarse, reference
 from pyxglm.ops.native_library import available_isas, isa
 
@@ -127,10 +127,28 @@ def test_elements_and_rows(level, name, arguments):
     top=st.integers(0, 33),
 )
 def test_head(level, op, ops, arguments, top):
+    arguments["targets_N"] = np.maximum(arguments["targets_N"], 0)
+    verify_head(op, ops, arguments, top)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize(("op", "ops"), [("head", native), ("head_coarse", native_coarse)])
+def test_head_of_several_blocks(level, op, ops, dtype):
+    """More rows and tokens than are computed at a time."""
+    rng = np.random.default_rng(3)
+    hidden_ND = numbers(rng, (130, 37), "normal", "float32")
+    head_VD = numbers(rng, (1100, 37), "normal", dtype)
+    arguments = {"hidden_ND": hidden_ND, "head_VD": head_VD}
+    verify_head(op, ops, {**arguments, "targets_N": rng.integers(0, 1100, 130)}, top=7)
+    if op == "head_coarse":
+        assert (ops.linear(hidden_ND, head_VD) != native.linear(hidden_ND, head_VD)).any()
+
+
+def verify_head(op, ops, arguments, top):
     hidden_ND, head_VD = arguments["hidden_ND"], arguments["head_VD"]
-    arguments["targets_N"] = targets_N = np.maximum(arguments["targets_N"], 0)
+    targets_N = arguments["targets_N"]
     top = min(top, len(head_VD))
-    with np.errstate(invalid="ignore"), left_alone(arguments):
+    with np.errstate(invalid="ignore", over="ignore"), left_alone(arguments):
         values_NK, ids_NK = ops.head_top(hidden_ND, head_VD, top)
         log_probs_N, log_sums_N = ops.head_log_probs(**arguments)
     assert (values_NK.dtype, ids_NK.dtype) == (np.float32, np.int64)
@@ -140,7 +158,7 @@ def test_head(level, op, ops, arguments, top):
     keys = (-np.where(np.isnan(logits_NV), 0, logits_NV), ~np.isnan(logits_NV))
     np.testing.assert_array_equal(ids_NK, np.lexsort(keys, axis=-1)[:, :top])
     np.testing.assert_array_equal(values_NK, np.take_along_axis(logits_NV, ids_NK, -1))
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         wanted_N = logits_NV[np.arange(len(targets_N)), targets_N] - log_sums_N
     np.testing.assert_array_equal(log_probs_N, wanted_N)
     given = {"x_BTI": hidden_ND[None], "weight_OI": head_VD, "bias_O": None, "activation": None}
