@@ -8,49 +8,53 @@
 #include "attention_avx2.h"
 
 #define RUN 16    /* blocks of keys that are read before their values */
-#define PANEL 256 /* columns that are copied at a time */
+#define KEYS 16   /* rows that are copied, and */
+#define PANEL 256 /* columns of them, at a time */
 
-/* Copies `width` columns of 8 rows, from column `k` on: row j is key place[j],
+/* Copies `width` columns of 16 rows, from column `k` on: row j is key place[j],
  * or 0 from `count` on. Vectors are whole, ends are filled up with 0. */
 INLINE256 void copy_rows(float *rows, const head_view *view, const int64_t *place, int count,
                          int64_t k, int64_t width)
 {
-    if (count == 8 && place[7] - place[0] == 7 && view->k_s == width && width % LANES == 0) {
+    if (count == KEYS && place[KEYS - 1] - place[0] == KEYS - 1 && view->k_s == width && width % LANES == 0) {
         const float *from = view->k + place[0] * width;
 #pragma GCC unroll 8
-        for (int64_t i = 0; i < 8 * width; i += LANES)
+        for (int64_t i = 0; i < KEYS * width; i += LANES)
             _mm256_store_ps(rows + i, _mm256_loadu_ps(from + i));
         return;
     }
-    for (int j = 0; j < 8; j++)
+    for (int j = 0; j < KEYS; j++)
         for (int64_t i = 0; i < width; i += LANES, rows += LANES)
             _mm256_store_ps(rows, j < count ? load_first(view->k + place[j] * view->k_s + k + i,
                                                          width - i)
                                             : _mm256_setzero_ps());
 }
 
-/* Scores of 8 keys: lane j is q . k[place[j]], for j < count. */
-INLINE256 __m256 scores_of_8(const head_view *view, const float *q, const int64_t *place, int count)
+/* Scores of 16 keys: lane j of both vectors is q . k[place[j]], for j < count. */
+INLINE256 void scores_of_16(__m256 score[2], const head_view *view, const float *q,
+                            const int64_t *place, int count)
 {
-    _Alignas(32) float rows[8 * PANEL];
-    __m256 score = _mm256_setzero_ps();
+    _Alignas(32) float rows[KEYS * PANEL];
+    score[0] = score[1] = _mm256_setzero_ps();
     for (int64_t panel = 0; panel < view->K; panel += PANEL) {
         const int64_t width = min_i64(PANEL, view->K - panel);
         const int64_t stride = (width + LANES - 1) / LANES * LANES;
         copy_rows(rows, view, place, count, panel, width);
-        for (int64_t k = 0; k < width; k += LANES) {
-            __m256 column[8];
+        for (int64_t k = 0; k < width; k += LANES)
+#pragma GCC unroll 2
+            for (int half = 0; half < 2; half++) {
+                __m256 column[8];
 #pragma GCC unroll 8
-            for (int j = 0; j < 8; j++)
-                column[j] = _mm256_load_ps(rows + j * stride + k);
-            transpose_8x8(column);
+                for (int j = 0; j < 8; j++)
+                    column[j] = _mm256_load_ps(rows + (8 * half + j) * stride + k);
+                transpose_8x8(column);
 #pragma GCC unroll 8
-            for (int i = 0; i < 8; i++)
-                if (i < width - k)
-                    score = _mm256_fmadd_ps(column[i], _mm256_set1_ps(q[panel + k + i]), score);
-        }
+                for (int i = 0; i < 8; i++)
+                    if (i < width - k)
+                        score[half] = _mm256_fmadd_ps(
+                            column[i], _mm256_set1_ps(q[panel + k + i]), score[half]);
+            }
     }
-    return score;
 }
 
 /* Scores of a block, kept at their places in `weights` too if that is wanted;
@@ -60,12 +64,18 @@ INLINE256 float score_block(float *score, float *weights, const head_view *view,
 {
     const __m256 lowest = _mm256_set1_ps(-FLT_MAX);
     __m256 largest = lowest;
-    for (int j = 0; j < count; j += LANES) {
-        __m256 found = scores_of_8(view, q, place + j, count - j < LANES ? count - j : LANES);
-        if (view->masked)
-            found = _mm256_max_ps(lowest, found);
-        _mm256_storeu_ps(score + j, found);
-        largest = _mm256_max_ps(largest, select_f32x8(first_lanes(count - j), found, lowest));
+    for (int j = 0; j < count; j += KEYS) {
+        __m256 found[2];
+        scores_of_16(found, view, q, place + j, count - j < KEYS ? count - j : KEYS);
+#pragma GCC unroll 2
+        for (int half = 0; half < 2; half++) {
+            const int at = j + half * LANES;
+            if (view->masked)
+                found[half] = _mm256_max_ps(lowest, found[half]);
+            _mm256_storeu_ps(score + at, found[half]);
+            largest = _mm256_max_ps(largest,
+                                    select_f32x8(first_lanes(count - at), found[half], lowest));
+        }
     }
     for (int j = 0; weights && j < count; j++)
         weights[place[j]] = score[j];
@@ -85,6 +95,20 @@ INLINE256 __m256 weigh_block(__m256 sum, float *score, int count, float largest)
     return sum;
 }
 
+/* sum += weight[j] row[j], rows of 8 vectors, `stride` apart: as little as can be
+ * between one line and the next. */
+INLINE256 void add_in_order(__m256 sum[8], const float *row, int64_t stride,
+                            const float *weight, int count)
+{
+#pragma GCC unroll 2
+    for (int j = 0; j < count; j++, row += stride) {
+        const __m256 weight_f32x8 = _mm256_set1_ps(weight[j]);
+#pragma GCC unroll 8
+        for (int i = 0; i < 8; i++)
+            sum[i] = _mm256_fmadd_ps(weight_f32x8, _mm256_loadu_ps(row + i * LANES), sum[i]);
+    }
+}
+
 /* values[k] = values[k] * rescale + sum over j of weight[j] v[place[j]][k], for
  * vectors at k, k + 8 ... `vectors` of them, the last of which may be short. */
 INLINE256 void add_values(float *values, const head_view *view, const float *weight,
@@ -96,7 +120,9 @@ INLINE256 void add_values(float *values, const head_view *view, const float *wei
     for (int i = 0; i < vectors; i++)
         sum[i] = _mm256_mul_ps(load_first(values + k + i * LANES, view->K - k - i * LANES),
                                rescale_f32x8);
-    for (int j = 0; j < count; j++) {
+    if (vectors == 8 && place[count - 1] - place[0] == count - 1)
+        add_in_order(sum, view->v + place[0] * view->v_s + k, view->v_s, weight, count);
+    else for (int j = 0; j < count; j++) {
         const float *v = view->v + place[j] * view->v_s + k;
         const __m256 weight_f32x8 = _mm256_set1_ps(weight[j]);
 #pragma GCC unroll 8
