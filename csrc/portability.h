@@ -57,8 +57,10 @@
 
 /* NEON needs no such attribute: it is part of what every aarch64 has. */
 
-/* Read ahead: into all caches, or into L2 and out of the way of L1. */
+/* Read ahead: into all caches, or into L2 and out of the way of L1; and what will
+ * be written. */
 #define PYXGLM_PREFETCH(p) __builtin_prefetch((p), 0, 3)
+#define PYXGLM_PREFETCH_TO_WRITE(p) __builtin_prefetch((p), 1, 3)
 #define PYXGLM_PREFETCH_L2(p) __builtin_prefetch((p), 0, 2)
 
 /* A hint that this is a wait in a loop: saves power, frees a sibling thread. */
