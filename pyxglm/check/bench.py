@@ -15,14 +15,13 @@ from typing import Any
 import numpy as np
 
 from pyxglm.check import native, report
-from pyxglm.check.cases import ACTIVATIONS, OPS, Case
+from pyxglm.check.cases import ACTIVATIONS, OPS
 from pyxglm.check.head_cases import HEADS
 from pyxglm.check.limits import Limits
-from pyxglm.check.patterns import numbers
+from pyxglm.check.loads import Load, loads
 from pyxglm.check.plan import Variant
-from pyxglm.check.problems import Problem, problem
+from pyxglm.check.problems import problem
 from pyxglm.cli.terminal import Output
-from pyxglm.dtypes import Array
 from pyxglm.ops import coarse, reference
 
 #: Seconds for a comparison, and turns at least.
@@ -32,25 +31,8 @@ _SECONDS, _TURNS = 1.2, 3
 #: and what it takes to fetch them is no property of a kernel.
 _SAMPLE = 2e-3
 
-#: Bytes of weights that one row is multiplied with in turns: more than caches hold.
-_STREAMED = 1 << 28
-
-#: Tokens of the head's vocabulary: fewer than XGLM has, but more than caches hold.
-_TOKENS = 32000
-
 #: A level this much slower than a lower one is pointed at.
 _SLOWER = 1.10
-
-
-@dataclass(frozen=True)
-class Load:
-    """A call to time: a case, the bytes it must move and the operations it must do."""
-
-    shape: str
-    case: Case
-    bytes: int
-    operations: int  # multiplications and additions, where they are what limits
-    copies: int = 1  # of the weights, to be used in turns
 
 
 @dataclass(frozen=True)
@@ -69,61 +51,6 @@ class Timing:
     slower_than: str | None
 
 
-def loads(op: str, dtype: str) -> Iterator[Load]:
-    """Yield the loads of an operation: rows 512, width 1024, or the like."""
-    rng = np.random.default_rng(0)
-    R, D, F, H, K = 512, 1024, 4096, 16, 64
-
-    def drawn(shape: tuple[int, ...], stored: str = "float32") -> Array:
-        return numbers(rng, shape, "normal", stored)
-
-    def case(**arguments: Any) -> Case:
-        return Case(op, dtype, arguments, "bench")
-
-    stored = 4 if dtype == "float32" else 2
-    if op == "embed":
-        given = case(
-            ids_BT=rng.integers(0, 32000, (1, R)), positions_BT=np.arange(R)[None],
-            embed_VD=drawn((32000, D), dtype), table_PD=drawn((R + 2, D)), scale=32.0,
-        )  # fmt: skip
-        yield Load(f"{R} x {D}", given, R * D * (stored + 8), 0)
-    elif op == "layer_norm":
-        given = case(x_BTD=drawn((1, R, D)), weight_D=drawn((D,)), bias_D=drawn((D,)))
-        yield Load(f"{R} x {D}", given, R * D * 8, 0)
-    elif op in ("softmax", "log_softmax"):
-        yield Load(f"{R} x {D}", case(x=drawn((R, D))), R * D * 8, 0)
-    elif op in ACTIVATIONS:
-        yield Load(f"{R * D}", case(x=drawn((R * D,))), R * D * 8, 0)
-    elif op in ("linear", "linear_coarse"):
-        copies = max(1, _STREAMED // (F * D * stored))
-        for M, used in ((R, 1), (1, copies)):
-            given = case(
-                x_BTI=drawn((1, M, D)), weight_OI=drawn((F, D), dtype), bias_O=drawn((F,)),
-                activation=None, residual_BTO=None,
-            )  # fmt: skip
-            moved = F * D * stored + 4 * (M * D + M * F)
-            yield Load(f"{M} x {D} x {F}", given, moved, 2 * M * D * F, used)
-    elif op in HEADS:
-        head_VD = drawn((_TOKENS, D), dtype)
-        for name, M, top in (("best", 1, 1), ("best 50", 1, 50), ("log-sum-exp", 64, 0)):
-            given = case(x=drawn((M, D)), w=head_VD, top=min(top, _TOKENS),
-                         targets=rng.integers(0, _TOKENS, M))  # fmt: skip
-            moved = _TOKENS * D * stored + 4 * M * D
-            yield Load(f"{name} {M} x {D} x {_TOKENS}", given, moved, 2 * M * D * _TOKENS)
-    elif op == "cache_append":
-        for T in (R, 1):
-            given = case(k_BHTK=drawn((1, H, T, K)), v_BHTK=drawn((1, H, T, K)), start=0, S=R)
-            yield Load(f"T={T}", given, 16 * H * T * K, 0)
-    else:
-        for T in (R, 1):
-            one = {"q_BHTK": drawn((1, H, T, K)) * np.float32(K**-0.5)}
-            one |= {"k_BHSK": drawn((1, H, R, K)), "v_BHSK": drawn((1, H, R, K))}
-            one |= {"keys_BS": None, "visible_BTS": None}
-            given = case(sequences=[one], causal=True, head_mask_H=None, return_weights=False)
-            pairs = H * (R * (R + 1) // 2 if T == R else R)
-            yield Load(f"T={T} S={R}", given, 4 * H * K * (2 * T + 2 * R), 4 * K * pairs)
-
-
 class Runner:
     """A kernel ready to be called again and again."""
 
@@ -134,8 +61,7 @@ class Runner:
         self._outputs = {
             name: np.zeros(output.length, np.float32) for name, output in given.outputs.items()
         }
-        self._inputs = [_with_own_weights(given) for _ in range(load.copies - 1)]
-        self._inputs.append(given.inputs)
+        self._inputs = load.in_turns(given.inputs)
         self._prepared = [
             self._kernel.prepared(given, inputs, self._outputs) for inputs in self._inputs
         ]
@@ -182,10 +108,6 @@ class HeadRunner:
         self._run(self._nothing, self._stored, self._level)
 
 
-def _with_own_weights(given: Problem) -> dict[str, Array]:
-    return {**given.inputs, "w": given.inputs["w"].copy()}
-
-
 def reference_call(load: Load) -> Callable[[int], None]:
     """Return a call of the NumPy reference."""
     given, op = load.case.arguments, load.case.op
@@ -200,14 +122,14 @@ def reference_call(load: Load) -> Callable[[int], None]:
         k_BHTK, v_BHTK, S = (given[name] for name in ("k_BHTK", "v_BHTK", "S"))
         rooms = np.zeros((2, *k_BHTK.shape[:2], S, k_BHTK.shape[3]), np.float32)
         return lambda turn: _nothing(function(*rooms, k_BHTK, v_BHTK, given["start"]))
-    if op == "attention":
-        one = {**given["sequences"][0], "causal": given["causal"]}
-        return lambda turn: _nothing(function(**one))
     if op == "embed":
         return lambda turn: _nothing(function(**given, dtype=np.float32))
     if op in ACTIVATIONS or op in ("softmax", "log_softmax"):
         return lambda turn: _nothing(function(given["x"]))
-    return lambda turn: _nothing(function(**given))
+    if op == "attention":
+        given = {**given["sequences"][0], "causal": given["causal"]}
+    turns = load.in_turns(given)
+    return lambda turn: _nothing(function(**turns[turn % len(turns)]))
 
 
 def _nothing(result: object) -> None:

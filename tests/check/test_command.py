@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from check.stand_ins import Broken
 
-from pyxglm.check import bench, limits, native
+from pyxglm.check import bench, limits, loads, native
 from pyxglm.check.patterns import PATTERNS
 from pyxglm.cli import main
 from pyxglm.cli.check import ONE_THREAD
@@ -36,8 +36,8 @@ def test_a_wrong_kernel_is_shown_and_fails(check, monkeypatch):
     code, out, _ = check("--op", "relu", "--isa", "scalar", "--cases", 1, "--seed", 3)
     assert code == 1
     assert "relu  float32   WRONG\n" in out
-    assert "scalar: relu float32 " in out
-    assert "elements of y are wrong, first at (" in out
+    assert "scalar: relu float32 zeros D=256: " in out
+    assert " of 256 elements of y are wrong, first at (" in out
     code, out, _ = check("--op", "relu", "--isa", "scalar", "--cases", 1, "--seed", 3, "--json")
     record = json.loads(out)
     assert code == 1
@@ -109,7 +109,7 @@ def test_the_bench_as_json(check, quick):
 
 
 def test_the_bench_times_the_head_and_the_cache(check, quick, monkeypatch):
-    monkeypatch.setattr(bench, "_TOKENS", 700)
+    monkeypatch.setattr(loads, "_TOKENS", 700)
     words = ("--isa", "scalar", "--cases", 1, "--bench", "--json")
     code, out, _ = check("--op", "head", "--dtype", "float16", *words)
     timings = json.loads(out)["bench"]["timings"]
