@@ -97,7 +97,7 @@ class KVCache(Sequence[LayerPast]):
         if needed > self._capacity:  # the first layer to run out decides for all
             self._capacity = max(needed, 2 * self._capacity if self.length else needed)
         # Side by side: together they fill a large page at half as many tokens.
-        k_BHSK, v_BHSK = pages.empty((2, B, H, self._capacity, K), like.dtype)
+        k_BHSK, v_BHSK = pages.empty_on_large((2, B, H, self._capacity, K), like.dtype)
         if stored is not None:
             k_BHSK[:, :, : self.length] = stored[0][:, :, : self.length]
             v_BHSK[:, :, : self.length] = stored[1][:, :, : self.length]
@@ -164,7 +164,7 @@ class KVCache(Sequence[LayerPast]):
 
     def _gathered(self, entry: tuple[Array, Array], rows_B: Array) -> tuple[Array, Array]:
         """Return room as large as before, with other rows."""
-        rooms = pages.empty((2, len(rows_B), *entry[0].shape[1:]), entry[0].dtype)
+        rooms = pages.empty_on_large((2, len(rows_B), *entry[0].shape[1:]), entry[0].dtype)
         for new, room in zip(rooms, entry, strict=True):
             for row, source in enumerate(rows_B):
                 new[row, :, : self.length] = room[source, :, : self.length]

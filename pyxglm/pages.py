@@ -1,6 +1,13 @@
-"""Memory in large pages, for what is read whole again and again.
+"""Memory for large arrays: used again when one is gone, and in large pages.
 
-A CPU remembers where some thousand pages lie; of the usual 4 KB, that is a few
+A large array comes from the operating system page by page, and touching a page
+for the first time costs ten times what writing to it costs, or much more on a
+busy virtual machine. A forward pass makes and drops the same large arrays over
+and over, and every text has a cache; so the memory of a dropped one is kept for the
+next of about its size. At most `KEPT_BYTES` are kept, or one block if that alone is
+larger; `release` gives all of it back.
+
+And a CPU remembers where some thousand pages lie; of the usual 4 KB, that is a few
 megabytes. A cache of keys and values is larger, is read whole for every token, and
 under a hypervisor each page that has to be looked up costs two walks through tables.
 In pages of 2 MB one thread reads half as fast again.
@@ -8,24 +15,32 @@ In pages of 2 MB one thread reads half as fast again.
 
 from __future__ import annotations
 
-import contextlib
-import math
-import mmap
+import weakref
+from math import prod
 
 import numpy as np
 
 from pyxglm.dtypes import Array
 
-#: Bytes of a large page, on x86-64 and on most aarch64 systems.
-LARGE = 2 * 2**20
+#: Bytes of a large page, on x86-64 and on most aarch64 systems. Arrays below this are
+#: NumPy's own: the C library's allocator reuses their memory by itself.
+LARGE = 2 << 20
+
+#: How much unused memory is kept: a cache of a thousand tokens of the smallest model.
+KEPT_BYTES = 256 << 20
+
+#: Blocks that nobody uses, the oldest first, by their ids. Every access is one
+#: operation on the dict, since blocks come back in any thread, at any moment.
+_unused: dict[int, Array] = {}
+
+#: What is in use: the block behind every lease that lives.
+_leases: dict[int, tuple[weakref.ref[Array], Array]] = {}
+
+_FLOAT32 = np.dtype(np.float32)
 
 
-def empty(shape: tuple[int, ...], dtype: np.dtype) -> Array:
-    """Return an array as `numpy.empty` does, in large pages if it fills one.
-
-    The memory is asked for, not demanded: where the system has no large pages, or none
-    left, it gives its usual ones. NumPy asks for itself from 4 MB on, but for memory
-    that begins anywhere, whose ends then lie in small pages.
+def empty(shape: tuple[int, ...], dtype: np.dtype = _FLOAT32) -> Array:
+    """Return an array as `numpy.empty` does, in memory of a dropped one if there is any.
 
     Parameters
     ----------
@@ -37,15 +52,53 @@ def empty(shape: tuple[int, ...], dtype: np.dtype) -> Array:
     ndarray
         C-contiguous, with any content.
     """
-    size = math.prod(shape) * dtype.itemsize
-    if size < LARGE or not hasattr(mmap, "MADV_HUGEPAGE"):
+    size = prod(shape) * dtype.itemsize
+    return _lease(size).view(dtype).reshape(shape) if size >= LARGE else np.empty(shape, dtype)
+
+
+def empty_on_large(shape: tuple[int, ...], dtype: np.dtype) -> Array:
+    """Return the same, in large pages if it fills one.
+
+    They are asked for, not demanded: where the system has no large pages, or none
+    left, it gives its usual ones. NumPy asks for them from 4 MB on, but for memory that
+    begins anywhere, whose ends then lie in small ones; so a page more is taken, of which
+    nothing is touched, and the array begins with a page.
+    """
+    size = prod(shape) * dtype.itemsize
+    if size < LARGE:
         return np.empty(shape, dtype)
-    try:
-        memory = mmap.mmap(-1, size + LARGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    except OSError as error:
-        raise MemoryError(f"{size} bytes cannot be had: {error.strerror}") from None
-    with contextlib.suppress(OSError):  # a kernel that is built without them
-        memory.madvise(mmap.MADV_HUGEPAGE)
-    content = np.frombuffer(memory, np.uint8)
-    begin = -content.ctypes.data % LARGE
-    return content[begin : begin + size].view(dtype).reshape(shape)
+    lease = _lease(size + LARGE)
+    begin = -lease.ctypes.data % LARGE
+    return lease[begin : begin + size].view(dtype).reshape(shape)
+
+
+def release() -> None:
+    """Give all unused memory back."""
+    _unused.clear()
+
+
+def _lease(size: int) -> Array:
+    block = _take(size)
+    # Every view of an array, and every view of that, holds on to the last array of the chain
+    # that they come from. With a buffer behind it that is not the block, but the lease.
+    lease: Array = np.frombuffer(block.data, np.uint8, size)
+    reference = weakref.ref(lease, _come_back)
+    _leases[id(reference)] = (reference, block)
+    return lease
+
+
+def _take(size: int) -> Array:
+    """Return the smallest unused block that fits and wastes no more than a third, or a new one."""
+    fitting = [b for b in list(_unused.values()) if size <= b.size <= size + size // 2]
+    for block in sorted(fitting, key=lambda b: b.size):
+        if _unused.pop(id(block), None) is not None:  # else another thread was faster
+            return block
+    return np.empty(size, np.uint8)
+
+
+def _come_back(reference: weakref.ref[Array]) -> None:
+    _, block = _leases.pop(id(reference))
+    _unused[id(block)] = block
+    while len(_unused) > 1 and sum(b.nbytes for b in list(_unused.values())) > KEPT_BYTES:
+        oldest = next(iter(list(_unused)), 0)
+        _unused.pop(oldest, None)

@@ -112,6 +112,6 @@ def loads(op: str, dtype: str) -> Iterator[Load]:
 
 
 def _copy(array: Array) -> Array:
-    copied = pages.empty(array.shape, array.dtype)
+    copied = pages.empty_on_large(array.shape, array.dtype)
     copied[...] = array
     return copied

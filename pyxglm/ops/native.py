@@ -21,7 +21,6 @@ from pyxglm.dtypes import Array
 from pyxglm.ops import reference
 from pyxglm.ops.native_arrays import INTEGERS, activations, float32, floats, matrix, vector
 from pyxglm.ops.native_attention import attention
-from pyxglm.ops.native_buffers import empty
 from pyxglm.ops.native_cache import cache_append
 from pyxglm.ops.native_head import head_log_probs, head_top
 from pyxglm.ops.native_library import IN_USE, Call, check, ffi, lib, witness
@@ -38,6 +37,7 @@ from pyxglm.ops.reference import (
     visible_keys,
     widen,
 )
+from pyxglm.pages import empty
 
 __all__ = [
     "ACTIVATIONS",

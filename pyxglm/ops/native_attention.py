@@ -8,8 +8,8 @@ import numpy as np
 
 from pyxglm.dtypes import Array
 from pyxglm.ops.native_arrays import BYTES, FLOATS, activations, float32, floats
-from pyxglm.ops.native_buffers import empty
 from pyxglm.ops.native_library import IN_USE, Call, check, ffi, lib, witness
+from pyxglm.pages import empty
 
 _ATTENTION = ffi.typeof("pyxglm_attention_args *")
 _SEQUENCES = ffi.typeof("pyxglm_sequence[]")

@@ -14,8 +14,8 @@ import numpy as np
 from pyxglm.dtypes import Array
 from pyxglm.ops.head import check_targets
 from pyxglm.ops.native_arrays import INTEGERS, Stored, activations, floats, matrix
-from pyxglm.ops.native_buffers import empty
 from pyxglm.ops.native_library import IN_USE, check, ffi, lib
+from pyxglm.pages import empty
 
 _HEAD = ffi.typeof("pyxglm_head_args *")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pyxglm.dtypes import Array
 from pyxglm.ops import reference
 from pyxglm.ops.native_arrays import activations, floats, matrix, vector
-from pyxglm.ops.native_buffers import empty
 from pyxglm.ops.native_library import IN_USE, Call, check, ffi, lib, witness
+from pyxglm.pages import empty
 
 _LINEAR = ffi.typeof("pyxglm_linear_args *")
 

@@ -8,10 +8,9 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from pyxglm import KVCache, XGLMConfig, XGLMForCausalLM, XGLMTokenizer
+from pyxglm import KVCache, XGLMConfig, XGLMForCausalLM, XGLMTokenizer, pages
 from pyxglm.generation import generate
 from pyxglm.memory import working
-from pyxglm.ops import native_buffers
 from pyxglm.ops import native_library as library
 
 PROMPT = "la capitale du Japon"
@@ -248,7 +247,7 @@ class TestInfo:
         ids = np.random.default_rng(0).integers(3, 500, (1, T))
         cache = KVCache(config.num_layers, T)
         model(ids, logits_to_keep=1)  # computes the position table
-        native_buffers.release()
+        pages.release()
         tracemalloc.start()
         try:
             model(ids, past_key_values=cache, logits_to_keep=1)

@@ -1,24 +1,40 @@
-"""Memory in large pages: as numpy.empty's, and where it lies."""
+"""Memory of large arrays: as numpy.empty's, used again, and where it lies."""
 
 from __future__ import annotations
 
-import mmap
+import gc
 import re
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from pyxglm import pages
 from pyxglm.cache import KVCache
+from pyxglm.pages import KEPT_BYTES, empty, empty_on_large
 
 SMALL, LARGE = (511, 1024), (512, 1024)  # just below a page of 2 MB, and just one, in float32
+N = pages.LARGE // 4
 
 
+@pytest.fixture(autouse=True)
+def _none_kept() -> Iterator[None]:
+    gc.collect()
+    pages.release()
+    yield
+    pages.release()
+
+
+@pytest.mark.parametrize("made", [empty, empty_on_large])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("shape", [(0,), (), (3, 0, 5), SMALL, LARGE, (2, 513, 1025)])
-def test_an_array_like_any_other(shape: tuple[int, ...], dtype: str) -> None:
-    array = pages.empty(shape, np.dtype(dtype))
+def test_an_array_like_any_other(
+    made: Callable[..., Any], shape: tuple[int, ...], dtype: str
+) -> None:
+    array = made(shape, np.dtype(dtype))
     assert array.shape == shape
     assert array.dtype == dtype
     assert array.flags.c_contiguous
@@ -29,21 +45,12 @@ def test_an_array_like_any_other(shape: tuple[int, ...], dtype: str) -> None:
     assert np.array_equal(array, wanted)
 
 
-def test_arrays_are_apart_and_outlive_each_other() -> None:
-    first, second = (pages.empty(LARGE, np.dtype("float32")) for _ in range(2))
-    first[...], second[...] = 1, 2
-    view = first[5:7]
-    del first
-    assert (view == 1).all()
-    assert (second == 2).all()
-
-
 def test_large_pages_are_asked_for_from_one_on() -> None:
-    array = pages.empty(LARGE, np.dtype("float32"))
+    array = empty_on_large(LARGE, np.dtype("float32"))
     assert array.ctypes.data % pages.LARGE == 0
     has_any = Path("/sys/kernel/mm/transparent_hugepage").exists()
     assert ("hg" in flags_of(array)) == has_any
-    assert pages.empty(SMALL, np.dtype("float32")).base is None  # NumPy's own memory
+    assert empty_on_large(SMALL, np.dtype("float32")).base is None  # NumPy's own memory
 
 
 def flags_of(array: np.ndarray) -> list[str]:
@@ -57,16 +64,9 @@ def flags_of(array: np.ndarray) -> list[str]:
     raise AssertionError("the array lies in no mapping")
 
 
-def test_a_system_that_knows_no_large_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(mmap, "MADV_HUGEPAGE", raising=False)
-    array = pages.empty(LARGE, np.dtype("float32"))
-    array[...] = 3
-    assert array.sum() == 3 * array.size
-
-
 def test_memory_that_cannot_be_had() -> None:
-    with pytest.raises(MemoryError, match=r"cannot be had"):
-        pages.empty((2**40, 2**6), np.dtype("float32"))
+    with pytest.raises(MemoryError, match="Unable to allocate"):
+        empty((2**40, 2**6), np.dtype("float32"))
 
 
 def test_the_keys_and_values_of_a_layer_share_pages() -> None:
@@ -77,3 +77,94 @@ def test_the_keys_and_values_of_a_layer_share_pages() -> None:
     assert v_BHSK.ctypes.data == k_BHSK.ctypes.data + 256 * 16 * 64 * 4
     assert (k_BHSK == 1).all()
     assert (v_BHSK == 2).all()
+
+
+def address(array: np.ndarray) -> int:
+    return array.ctypes.data
+
+
+def test_a_dropped_result_is_used_again() -> None:
+    first = empty((3, N))
+    place = address(first)
+    del first
+    second = empty((N, 3))
+    assert address(second) == place
+    assert (second.shape, second.dtype, type(second)) == ((N, 3), np.float32, np.ndarray)
+    assert second.flags.c_contiguous
+    assert second.flags.writeable
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda a: a[1:2],
+        lambda a: a.T,
+        lambda a: a.reshape(-1)[5:6].view(np.int32),
+        memoryview,
+        lambda a: np.lib.stride_tricks.sliding_window_view(a, 2, 0),
+        lambda a: a[:, ::-1][1].reshape(2, -1)[1:],
+    ],
+)
+def test_a_view_keeps_its_memory(view: Callable[[Any], Any]) -> None:
+    whole = empty((2, N))
+    whole[:] = 7
+    part = view(whole)
+    before = np.array(part)
+    del whole
+    other = empty((2, N))
+    other[:] = 8
+    assert (np.array(part) == before).all()
+
+
+def test_results_that_live_at_once_lie_apart() -> None:
+    arrays = [empty((N,)) for _ in range(5)]
+    for i, array in enumerate(arrays):
+        array[:] = i
+    assert [set(array.tolist()) for array in arrays] == [{i} for i in range(5)]
+
+
+def test_small_results_are_left_to_numpy() -> None:
+    assert empty((N - 1,)).base is None
+    assert empty((0, N)).shape == (0, N)
+    assert empty(()).shape == ()
+
+
+def test_a_block_that_is_much_too_large_is_left_alone() -> None:
+    del (big := [empty((4 * N,))])[0]
+    assert len(pages._unused) == 1
+    assert not big
+    kept = empty((2 * N,))
+    assert len(pages._unused) == 1
+    del kept
+    assert len(pages._unused) == 2
+
+
+def test_what_is_kept_is_bounded() -> None:
+    arrays = [empty((4 * N,)) for _ in range(140)]
+    assert sum(array.nbytes for array in arrays) > 4 * KEPT_BYTES
+    del arrays
+    assert 0 < sum(block.nbytes for block in pages._unused.values()) <= KEPT_BYTES
+    huge = empty((KEPT_BYTES // 2,))
+    place = address(huge)
+    del huge
+    assert [address(block) for block in pages._unused.values()] == [place]
+    pages.release()
+    assert not pages._unused
+    assert not pages._leases
+
+
+def test_several_threads() -> None:
+    wrong: list[float] = []
+
+    def work(number: int) -> None:
+        for i in range(60):
+            array = empty((N + i,))
+            array[:] = number
+            wrong.extend(array[array != number])
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
