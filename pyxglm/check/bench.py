@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from pyxglm import pages
 from pyxglm.check import native, report
 from pyxglm.check.cases import ACTIVATIONS, OPS
 from pyxglm.check.head_cases import HEADS
@@ -58,7 +59,8 @@ class Runner:
         given = problem(load.case)
         self._tasks = self._kernel.tasks(given, given.inputs)
         self._outputs = {
-            name: np.zeros(output.length, np.float32) for name, output in given.outputs.items()
+            name: pages.empty_on_large((output.length,), np.dtype(np.float32))
+            for name, output in given.outputs.items()
         }
         self._inputs = load.in_turns(given.inputs)
         self._prepared = [

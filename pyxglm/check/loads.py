@@ -55,7 +55,7 @@ def loads(op: str, dtype: str) -> Iterator[Load]:
     R, D, F, H, K = 512, 1024, 4096, 16, 64
 
     def drawn(shape: tuple[int, ...], stored: str = "float32") -> Array:
-        return numbers(rng, shape, "normal", stored)
+        return _copy(numbers(rng, shape, "normal", stored))
 
     def projected(T: int) -> Array:
         """Return a (1, H, T, K) array as projections leave them: tokens first in memory."""
