@@ -4,8 +4,8 @@ A large array comes from the operating system page by page, and touching a page
 for the first time costs ten times what writing to it costs, or much more on a
 busy virtual machine. A forward pass makes and drops the same large arrays over
 and over, and every text has a cache; so the memory of a dropped one is kept for the
-next of about its size. At most `KEPT_BYTES` are kept, or one block if that alone is
-larger; `release` gives all of it back.
+next of about its size. At most `KEPT_BYTES` are kept, and one block that alone is
+larger (all logits of a prompt, say); `release` gives all of it back.
 
 And a CPU remembers where some thousand pages lie; of the usual 4 KB, that is a few
 megabytes. A cache of keys and values is larger, is read whole for every token, and
@@ -99,6 +99,13 @@ def _take(size: int) -> Array:
 def _come_back(reference: weakref.ref[Array]) -> None:
     _, block = _leases.pop(id(reference))
     _unused[id(block)] = block
-    while len(_unused) > 1 and sum(b.nbytes for b in list(_unused.values())) > KEPT_BYTES:
-        oldest = next(iter(list(_unused)), 0)
-        _unused.pop(oldest, None)
+    kept, larger = 0, 0
+    for key, one in reversed(list(_unused.items())):  # the newest first
+        if one.nbytes > KEPT_BYTES:
+            larger += 1
+            too_much = larger > 1
+        else:
+            kept += one.nbytes
+            too_much = kept > KEPT_BYTES
+        if too_much:
+            _unused.pop(key, None)

@@ -144,10 +144,25 @@ def test_what_is_kept_is_bounded() -> None:
     assert sum(array.nbytes for array in arrays) > 4 * KEPT_BYTES
     del arrays
     assert 0 < sum(block.nbytes for block in pages._unused.values()) <= KEPT_BYTES
-    huge = empty((KEPT_BYTES // 2,))
-    place = address(huge)
-    del huge
-    assert [address(block) for block in pages._unused.values()] == [place]
+    assert len(pages._unused) > 1
+
+
+def test_one_block_larger_than_all_is_kept_besides() -> None:
+    larger = [empty((KEPT_BYTES // 4 + 1,)) for _ in range(2)]
+    place = address(larger[1])
+    larger.pop(0)
+    larger.pop()
+    del (cache := [empty((4 * N,)) for _ in range(140)])[:]
+    assert not cache
+    sizes = sorted(block.nbytes for block in pages._unused.values())
+    assert sum(sizes[:-1]) <= KEPT_BYTES < sizes[-1]
+    assert address(empty((KEPT_BYTES // 4 + 1,))) == place
+
+
+def test_all_is_given_back() -> None:
+    del (arrays := [empty((N,)) for _ in range(3)])[:]
+    assert not arrays
+    assert len(pages._unused) == 3
     pages.release()
     assert not pages._unused
     assert not pages._leases
