@@ -14,6 +14,10 @@
 
 #include "internal.h"
 
+/* How a lone query reads (attention_one_*.c of x86). */
+#define RUN 16    /* blocks of keys that are read before their values: 256 KB each at K = 64 */
+#define PANEL 256 /* columns of keys that are copied at a time */
+
 /* One head of one sequence. Rows of q, out: `t`; of k, v: `s`. */
 typedef struct head_view {
     const float *q, *k, *v;

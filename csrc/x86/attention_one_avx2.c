@@ -7,16 +7,15 @@
  * are transposed in registers to get there, 24 shuffles for 8 x 8. */
 #include "attention_avx2.h"
 
-#define RUN 16    /* blocks of keys that are read before their values */
-#define KEYS 16   /* rows that are copied, and */
-#define PANEL 256 /* columns of them, at a time */
+#define KEYS 16 /* rows of keys that are copied at a time */
 
 /* Copies `width` columns of 16 rows, from column `k` on: row j is key place[j],
  * or 0 from `count` on. Vectors are whole, ends are filled up with 0. */
 INLINE256 void copy_rows(float *rows, const head_view *view, const int64_t *place, int count,
                          int64_t k, int64_t width)
 {
-    if (count == KEYS && place[KEYS - 1] - place[0] == KEYS - 1 && view->k_s == width && width % LANES == 0) {
+    if (count == KEYS && place[KEYS - 1] - place[0] == KEYS - 1 && view->k_s == width &&
+        width % LANES == 0) {
         const float *from = view->k + place[0] * width;
 #pragma GCC unroll 8
         for (int64_t i = 0; i < KEYS * width; i += LANES)

@@ -15,9 +15,6 @@
  * has to be told. */
 #include "attention_avx512.h"
 
-#define RUN 16    /* blocks of keys that are read before their values: 256 KB each at K = 64 */
-#define PANEL 256 /* columns that are copied at a time */
-
 /* Copies `width` columns of 16 rows, from column `k` on: row j is key place[j],
  * or 0 from `count` on. Vectors are whole, ends are filled up with 0. */
 INLINE512 void copy_rows(float *rows, const head_view *view, const int64_t *place, int count,
