@@ -105,19 +105,21 @@ def test_a_dropped_result_is_used_again() -> None:
         lambda a: a[:, ::-1][1].reshape(2, -1)[1:],
     ],
 )
-def test_a_view_keeps_its_memory(view: Callable[[Any], Any]) -> None:
-    whole = empty((2, N))
+@pytest.mark.parametrize("made", [empty, empty_on_large])
+def test_a_view_keeps_its_memory(made: Callable[..., Any], view: Callable[[Any], Any]) -> None:
+    whole = made((2, N), np.dtype("float32"))
     whole[:] = 7
     part = view(whole)
     before = np.array(part)
     del whole
-    other = empty((2, N))
+    other = made((2, N), np.dtype("float32"))
     other[:] = 8
     assert (np.array(part) == before).all()
 
 
-def test_results_that_live_at_once_lie_apart() -> None:
-    arrays = [empty((N,)) for _ in range(5)]
+@pytest.mark.parametrize("made", [empty, empty_on_large])
+def test_arrays_that_live_at_once_lie_apart(made: Callable[..., Any]) -> None:
+    arrays = [made((N,), np.dtype("float32")) for _ in range(5)]
     for i, array in enumerate(arrays):
         array[:] = i
     assert [set(array.tolist()) for array in arrays] == [{i} for i in range(5)]
