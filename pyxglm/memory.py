@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from pyxglm import pages
 from pyxglm.config import XGLMConfig
 from pyxglm.dtypes import Array
 
@@ -111,6 +112,9 @@ def check_generation(
     if cache + passing < _NEVER_MIND:
         return
     there = available()
+    if there is not None and cache + passing > there:
+        pages.release()  # what is kept of dropped arrays counts as used until then
+        there = available()
     if there is not None and cache + passing > there:
         raise MemoryError(
             f"the keys and values of {rows} texts of {most} tokens take {cache / 1e9:.1f} GB and a"

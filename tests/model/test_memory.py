@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pyxglm import XGLMConfig, XGLMForCausalLM, memory
+from pyxglm import XGLMConfig, XGLMForCausalLM, memory, pages
 from pyxglm.memory import available, check_generation
 
 LARGE = XGLMConfig(d_model=4096, ffn_dim=16384, num_layers=32, attention_heads=32)
@@ -68,3 +68,11 @@ def test_generate_looks_before_it_begins(monkeypatch):
     model.generate([[5]] * 16, max_new_tokens=1, eos_token_id=None)
     with pytest.raises(MemoryError, match="^the keys and values of 120 texts of 1001 tokens take"):
         model.generate([[5]] * 60, max_new_tokens=1000, do_sample=True, num_return_sequences=2)
+
+
+def test_memory_that_is_kept_is_given_back_before_anything_is_refused(monkeypatch):
+    del (dropped := [pages.empty((2**20,))])[:]
+    assert not dropped
+    monkeypatch.setattr(memory, "available", lambda: 2**20 if pages._unused else 2**40)
+    check_generation(LARGE, "c", 4, rows=1, prompt=10, tokens=2000)
+    assert not pages._unused
