@@ -22,7 +22,7 @@
 typedef struct head_view {
     const float *q, *k, *v;
     float *out, *weights; /* weights: (T, S), or NULL */
-    int64_t q_t, k_s, v_s, out_t, S, K, k_h, v_h; /* *_h: to the next head */
+    int64_t q_t, k_s, v_s, out_t, T, S, K, k_h, v_h; /* *_h: to the next head */
     float factor; /* of the head mask */
     int masked;   /* scores are bounded below by the lowest finite float */
 } head_view;
@@ -47,6 +47,7 @@ PYXGLM_INLINE head_view view_of(const pyxglm_attention_args *a, const pyxglm_att
         .k_s = a->k_s,
         .v_s = a->v_s,
         .out_t = a->out_t,
+        .T = sequence->T,
         .S = S,
         .K = a->K,
         .k_h = a->k_h,
@@ -118,13 +119,37 @@ PYXGLM_INLINE int next_keys(sight own, int64_t *s, int64_t place[PYXGLM_KEY_BLOC
     return count;
 }
 
-/* Asks for what the next head begins with: its first rows of keys or values. */
+/* Asks for rows that are needed soon, at most as many as a block has. */
 PYXGLM_INLINE void ask_for(const float *from, int64_t stride, int64_t rows, int64_t K)
 {
     const int64_t line = 64 / (int64_t)sizeof *from;
     for (int64_t s = 0; s < min_i64(rows, PYXGLM_KEY_BLOCK); s++)
         for (int64_t k = 0; k < K; k += line)
             PYXGLM_PREFETCH_L2(from + s * stride + k);
+}
+
+/* While some queries of a task, `rows` of them from number `at` on, see a block of
+ * keys: asks for as many rows of what comes after it. That is the block which
+ * begins at place s (the next task's, if this one sees no more; the next head's,
+ * if there is none) and, with the last block, room for these queries' outputs
+ * and the next task's queries. */
+PYXGLM_INLINE void ask_ahead(const head_view *view, int64_t s, int last, int64_t t0, int64_t t1,
+                             int64_t at, int64_t rows)
+{
+    const int64_t next = s < view->S ? s + at : at, keys = min_i64(rows, view->S - next);
+    if (keys > 0) {
+        const float *k = view->k + (s < view->S ? 0 : view->k_h);
+        const float *v = view->v + (s < view->S ? 0 : view->v_h);
+        ask_for(k + next * view->k_s, view->k_s, keys, view->K);
+        ask_for(v + next * view->v_s, view->v_s, keys, view->K);
+    }
+    if (last) {
+        const int64_t queries = min_i64(rows, view->T - t1 - at);
+        ask_for(view->out + (t0 + at) * view->out_t, view->out_t, min_i64(rows, t1 - t0 - at),
+                view->K);
+        if (queries > 0)
+            ask_for(view->q + (t1 + at) * view->q_t, view->q_t, queries, view->K);
+    }
 }
 
 /* For queries [t0, t1): fills in how many keys each sees, and the sight that

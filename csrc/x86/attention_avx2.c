@@ -121,17 +121,16 @@ INLINE256 void ragged_value_tile(float *values, const float *weights, const head
 }
 
 /* From scores to weights for one half of the queries: the new maximum, what it
- * rescales by, the exponentials and their sums. */
-INLINE256 __m256 weigh(group *g, int half, float *scores, __m256i seen, int count, int masked)
+ * rescales by, the exponentials and their sums. `all`: every query sees every key. */
+INLINE256 __m256 weigh(group *g, int half, float *scores, __m256i seen, int count, int all,
+                       int masked)
 {
     const __m256 lowest = _mm256_set1_ps(-FLT_MAX), before = g->largest[half];
     __m256 largest = before;
     for (int j = 0; j < count; j++) {
         __m256 score = _mm256_loadu_ps(scores + j * QUERIES);
-        if (masked)
-            score = _mm256_max_ps(lowest, score);
-        _mm256_storeu_ps(scores + j * QUERIES, score);
-        score = _mm256_blendv_ps(lowest, score, sees_f32x8(seen, j));
+        if (!all)
+            score = _mm256_blendv_ps(lowest, score, sees_f32x8(seen, j));
         largest = _mm256_max_ps(score, largest);
     }
     g->largest[half] = largest;
@@ -140,10 +139,12 @@ INLINE256 __m256 weigh(group *g, int half, float *scores, __m256i seen, int coun
         float *row = g->sums + i * QUERIES + half * LANES;
         __m256 sum = _mm256_mul_ps(_mm256_loadu_ps(row), rescale);
         for (int j = i; j < count; j += LANES) {
-            const __m256 score = _mm256_loadu_ps(scores + j * QUERIES);
+            __m256 score = _mm256_loadu_ps(scores + j * QUERIES);
+            if (masked)
+                score = _mm256_max_ps(lowest, score);
             const __m256 weight = exp_f32x8(_mm256_sub_ps(score, largest));
             _mm256_storeu_ps(scores + j * QUERIES, weight);
-            sum = _mm256_add_ps(sum, _mm256_and_ps(weight, sees_f32x8(seen, j)));
+            sum = _mm256_add_ps(sum, all ? weight : _mm256_and_ps(weight, sees_f32x8(seen, j)));
         }
         _mm256_storeu_ps(row, sum);
     }
@@ -165,7 +166,10 @@ PYXGLM_TARGET_AVX2 static void fold(group *g, float *scores, const float *keys,
     __m256 rescale[2];
     for (int half = 0; half < 2; half++) {
         seen[half] = _mm256_sub_epi32(g->count[half], _mm256_set1_epi32((int)first));
-        rescale[half] = weigh(g, half, scores + half * LANES, seen[half], count, view->masked);
+        float *own = scores + half * LANES;
+        rescale[half] = g->fewest - first >= BLOCK
+                            ? weigh(g, half, own, seen[half], BLOCK, 1, view->masked)
+                            : weigh(g, half, own, seen[half], count, 0, view->masked);
     }
     int64_t k = 0;
     if (g->fewest - first >= count) {
@@ -269,8 +273,10 @@ PYXGLM_TARGET_AVX2 static void attend_together(const head_view *view, sight comm
     for (int count; (count = next_keys(common, &s, place)) > 0; first += count) {
         for (int j = 0; j < KEYS_STRIDE && j < count + TILE; j += LANES)
             transpose_rows(keys + j, KEYS_STRIDE, view->k, view->k_s, place + j, count - j, K);
-        for (int i = 0; i < used; i++)
+        for (int i = 0; i < used; i++) {
+            ask_ahead(view, s, s >= common.limit, t0, t1, i * QUERIES, QUERIES);
             fold(&groups[i], scores, keys, view, place, first, count);
+        }
     }
     for (int64_t t = t0; t < t1; t += LANES)
         finish(&groups[(t - t0) / QUERIES], (t - t0) / LANES % 2, view, t,

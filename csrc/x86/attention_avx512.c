@@ -91,6 +91,12 @@ INLINE512 void score_tile(float *scores, const float *q, const float *keys, int6
         _mm512_storeu_ps(scores + j * LANES, sum[j]);
 }
 
+/* Lanes of the queries that see more than j keys of a block, of `seen` they see. */
+INLINE512 __mmask16 sees_key(__m512i seen, int j)
+{
+    return _mm512_cmpgt_epi32_mask(seen, _mm512_set1_epi32(j));
+}
+
 /* values[k] = values[k] * rescale + sum over j of weights[j] * v[j][k], for
  * `width` values of k from `k` on. The first `common` keys count for all
  * queries; key j behind them for those that see more than j keys of the block. */
@@ -113,7 +119,7 @@ INLINE512 void value_tile(float *values, const float *weights, const head_view *
     for (; j < count; j++) {
         const float *v = view->v + place[j] * view->v_s + k;
         const __m512 weight = _mm512_loadu_ps(weights + j * LANES);
-        const __mmask16 sees = _mm512_cmpgt_epi32_mask(seen, _mm512_set1_epi32(j));
+        const __mmask16 sees = sees_key(seen, j);
 #pragma GCC unroll 16
         for (int i = 0; i < width; i++)
             sum[i] = _mm512_mask3_fmadd_ps(weight, _mm512_set1_ps(v[i]), sum[i], sees);
@@ -121,6 +127,47 @@ INLINE512 void value_tile(float *values, const float *weights, const head_view *
 #pragma GCC unroll 16
     for (int i = 0; i < width; i++)
         _mm512_storeu_ps(values + (k + i) * LANES, sum[i]);
+}
+
+/* From scores to weights: the new maximum, the exponentials and their sums. Returns
+ * what all that came before is multiplied by. `all`: every query sees every key,
+ * which is so for most blocks and saves a third of the time. */
+INLINE512 __m512 weigh(group *g, float *scores, __m512i seen, int count, int all, int masked)
+{
+    const __m512 lowest = _mm512_set1_ps(-FLT_MAX), before = g->largest;
+    __m512 most[4] = {before, before, before, before};
+    for (int j = 0; j < count; j += 4) /* scores are there up to a multiple of 16 */
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++) {
+            const __m512 score = _mm512_loadu_ps(scores + (j + i) * LANES);
+            const __mmask16 sees = all ? 0xffff : sees_key(seen, j + i);
+            most[i] = _mm512_mask_max_ps(most[i], sees, score, most[i]);
+        }
+    const __m512 largest =
+        _mm512_max_ps(_mm512_max_ps(most[0], most[1]), _mm512_max_ps(most[2], most[3]));
+    const __m512 rescale = exp_f32x16(_mm512_sub_ps(before, largest));
+    g->largest = largest;
+    for (int i = 0; i < LANES; i++)
+        _mm512_storeu_ps(g->sums + i * LANES,
+                         _mm512_mul_ps(_mm512_loadu_ps(g->sums + i * LANES), rescale));
+    for (int j = 0; j < count; j += 4) {
+        __m512 weight[4];
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++) {
+            const __m512 score = _mm512_loadu_ps(scores + (j + i) * LANES);
+            weight[i] = _mm512_sub_ps(masked ? _mm512_max_ps(lowest, score) : score, largest);
+        }
+        exp_of_each(weight, 4);
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++) {
+            float *sums = g->sums + (j + i) % LANES * LANES;
+            const __mmask16 sees = all ? 0xffff : sees_key(seen, j + i);
+            const __m512 sum = _mm512_loadu_ps(sums);
+            _mm512_storeu_ps(scores + (j + i) * LANES, weight[i]);
+            _mm512_storeu_ps(sums, _mm512_mask_add_ps(sum, sees, sum, weight[i]));
+        }
+    }
+    return rescale;
 }
 
 /* Folds a block of keys, the first of which is number `first`, into a group. */
@@ -135,7 +182,6 @@ PYXGLM_TARGET_AVX512 static void fold(group *g, float *scores, const float *keys
     const int common = (int)(g->fewest - first < 0       ? 0
                              : g->fewest - first < count ? g->fewest - first
                                                          : count);
-    const __m512 lowest = _mm512_set1_ps(-FLT_MAX);
     const __m512i seen = _mm512_sub_epi32(g->count, _mm512_set1_epi32((int)first));
     for (int j = 0; j < count; j += 16)
         if (in_place)
@@ -143,39 +189,8 @@ PYXGLM_TARGET_AVX512 static void fold(group *g, float *scores, const float *keys
                        view->K);
         else
             score_tile(scores + j * LANES, g->q, keys + j, 1, BLOCK, view->K);
-
-    __m512 largest = g->largest;
-    for (int j = 0; j < count; j++) {
-        const __mmask16 sees = _mm512_cmpgt_epi32_mask(seen, _mm512_set1_epi32(j));
-        __m512 score = _mm512_loadu_ps(scores + j * LANES);
-        if (view->masked) {
-            score = _mm512_max_ps(lowest, score);
-            _mm512_storeu_ps(scores + j * LANES, score);
-        }
-        largest = _mm512_mask_max_ps(largest, sees, score, largest);
-    }
-    const __m512 rescale = exp_f32x16(_mm512_sub_ps(g->largest, largest));
-    g->largest = largest;
-    for (int i = 0; i < LANES; i++)
-        _mm512_storeu_ps(g->sums + i * LANES,
-                         _mm512_mul_ps(_mm512_loadu_ps(g->sums + i * LANES), rescale));
-    for (int j = 0; j < count; j += 4) { /* scores are there up to a multiple of 16 */
-        __m512 weight[4];
-#pragma GCC unroll 4
-        for (int i = 0; i < 4; i++)
-            weight[i] = _mm512_sub_ps(_mm512_loadu_ps(scores + (j + i) * LANES), largest);
-        exp_of_each(weight, 4);
-#pragma GCC unroll 4
-        for (int i = 0; i < 4; i++) {
-            float *sums = g->sums + (j + i) % LANES * LANES;
-            const __m512i key = _mm512_set1_epi32(j + i < count ? j + i : INT32_MAX);
-            const __mmask16 sees = _mm512_cmpgt_epi32_mask(seen, key);
-            const __m512 sum = _mm512_loadu_ps(sums);
-            _mm512_storeu_ps(scores + (j + i) * LANES, weight[i]);
-            _mm512_storeu_ps(sums, _mm512_mask_add_ps(sum, sees, sum, weight[i]));
-        }
-    }
-
+    const __m512 rescale = common == BLOCK ? weigh(g, scores, seen, BLOCK, 1, view->masked)
+                                           : weigh(g, scores, seen, count, 0, view->masked);
     int64_t k = 0;
     for (; k + 16 <= view->K; k += 16)
         value_tile(g->values, scores, view, place, common, count, rescale, seen, k, 16);
@@ -256,8 +271,10 @@ PYXGLM_TARGET_AVX512 static void attend_together(const head_view *view, sight co
         const int in_place = count == BLOCK && place[BLOCK - 1] - place[0] == BLOCK - 1;
         for (int j = 0; j < count && !in_place; j += 16)
             transpose_rows(keys + j, BLOCK, view->k, view->k_s, place + j, count - j, K);
-        for (int i = 0; i < used; i++)
+        for (int i = 0; i < used; i++) {
+            ask_ahead(view, s, s >= common.limit, t0, t1, i * LANES, LANES);
             fold(&groups[i], scores, keys, in_place, view, place, first, count);
+        }
     }
     for (int i = 0; i < used; i++) {
         const int64_t t = t0 + i * LANES;

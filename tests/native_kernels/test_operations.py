@@ -109,6 +109,22 @@ def test_attention(level, arguments):
         assert_close(weights_BHTS[b], weights)
 
 
+@pytest.mark.parametrize("T", [4, 17, 67])
+def test_queries_know_nothing_of_each_other(level, T):
+    """Wherever in a block of keys a query's end, its bits are those that it has alone."""
+    rng = np.random.default_rng(0)
+    q_BHTK = rng.standard_normal((1, 1, T, 24), np.float32) / 5  # so that every key counts
+    k_BHSK, v_BHSK = rng.standard_normal((2, 1, 1, 66 + T, 24), np.float32)
+    for past in range(66):
+        together, _ = native.attention(q_BHTK, *(a[:, :, : past + T] for a in (k_BHSK, v_BHSK)))
+        for t in range(T):
+            seen = slice(past + t + 1)
+            alone, _ = native.attention(
+                q_BHTK[:, :, t : t + 1], k_BHSK[:, :, seen], v_BHSK[:, :, seen]
+            )
+            assert alone[0, 0, 0].tobytes() == together[0, 0, t].tobytes(), (past, t)
+
+
 @pytest.mark.parametrize("name", ["softmax", "log_softmax", "gelu", "relu"])
 @SETTINGS
 @given(arguments=arrays_for(reference.gelu, dtype="float32", patterns=PATTERNS))
