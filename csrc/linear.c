@@ -7,7 +7,9 @@
 
 #define MAX_ROWS 512             /* of x that are rounded, or made tiles of, at a time */
 #define PACKED_BLOCK 16          /* and how many make a tile */
-#define MAX_WEIGHT_BYTES 1048576 /* of a piece, so that the last is soon done */
+/* Of a piece: so few that the last is soon done, and so many that what is prepared
+ * of x for each piece serves 128 outputs at least of K = 4096. */
+#define MAX_WEIGHT_BYTES 2097152
 
 /* === What kernels want of x =============================================== */
 
