@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import ClassVar
@@ -118,6 +119,9 @@ def test_results_of_every_script_and_the_tables_of_them(measured, beside_itself,
     assert f"| decode, batch 1 (tokens/s) | {rates[0]} | {rates[1]} ({times} ×) |\n" in text
     assert "Absent: nobody: no --nothing-python was given." in text
     assert f"{model['rows'][0]['of_limit']:.0%} |\n" in text
+    weights_ns = 1e9 * model["model"]["weight_bytes"] / model["contexts"]["read"]
+    (token,) = re.findall(r"\| a token, memory .* ms \| (\d+%) \|", text)
+    assert token == f"{weights_ns / first['median_ns']:.0%}"
     assert "| relu | float32 | 524288 |" in text
     assert "<picture>" not in text
 
