@@ -41,20 +41,22 @@ def generated(results: Path, plots: Path, root: Path) -> str:
 
 def heading(found: dict[str, Any]) -> str:
     """Return what the machine is and was able to do."""
-    first = next(iter(found.values()))
-    about, limits = first["environment"], first["limits"]
-    rates = [
-        f"{count} thread{'s' * (count != '1')}: {read / 1e9:.1f} GB/s,"
-        f" {max(limits['fma'][count].values()) / 1e9:.0f} GFLOP/s"
-        for count, read in limits["read"].items()
-    ]
+    about = next(iter(found.values()))["environment"]
+    limits = [one["limits"] for one in found.values()]
+    rates = []
+    for count in sorted({count for one in limits for count in one["read"]}, key=int):
+        known = [one for one in limits if count in one["read"]]
+        read = max(one["read"][count] for one in known)
+        peak = max(max(one["fma"][count].values()) for one in known)
+        threads = f"{count} thread{'s' * (count != '1')}"
+        rates.append(f"{threads}: {read / 1e9:.1f} GB/s, {peak / 1e9:.0f} GFLOP/s")
     dates = sorted({one["environment"]["date"] for one in found.values()})
     commits = sorted({one["environment"]["commit"] for one in found.values()})
     return (
         f"#### {about['cpu']}, {about['cpus']} CPUs, {about['isa'] or 'no C kernels'}\n\n"
         f"{' to '.join(dict.fromkeys((dates[0], dates[-1])))}, commit {', '.join(commits)},"
         f" {about['compiler'] or 'no compiler'}, Python {about['python']}, numpy {about['numpy']}."
-        f" Read bandwidth and float32 peak: {'; '.join(rates)}."
+        f" Read bandwidth and float32 peak, the best of all runs: {'; '.join(rates)}."
     )
 
 

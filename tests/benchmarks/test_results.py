@@ -112,6 +112,8 @@ def test_results_of_every_script_and_the_tables_of_them(measured, beside_itself,
     assert greedy["transformers"] == {"error": "no --torch-python was given"}
 
     text = script("readme").generated(tmp_path, tmp_path, tmp_path)
+    read = max(one["limits"]["read"]["1"] for one in (kernels, model, peers, generation))
+    assert f"the best of all runs: 1 thread: {read / 1e9:.1f} GB/s, " in text
     rate = script("readme").number(greedy["pyxglm"]["tokens_per_second"])
     assert f"| greedy | 1 | {rate} | – | – |\n" in text
     rates = [script("readme").number(one["tokens_per_second"]) for one in pair.values()]
