@@ -133,4 +133,4 @@ FAULTS = {
     Greedy: "wrong exception: MemoryError",
     Leak: "memory growth",
 }
-TARGETS = {cls.__name__: cls for cls in (*FAULTS, Sound)}
+TARGETS = {cls.__name__: cls for cls in (*FAULTS, Sound)} | {"sound.json": Sound}

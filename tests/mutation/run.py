@@ -60,6 +60,11 @@ class Job:
     asleep: int = 0
     hung: bool = False
 
+    @property
+    def output(self) -> Path:
+        """Where the process prints to."""
+        return self.status.with_name(f"{self.status.name}.out")
+
 
 @dataclass
 class Report:
@@ -106,7 +111,7 @@ class Run:
         job.status.write_bytes(struct.pack("<q", job.start))
         job.moved = time.monotonic()
         arguments = [self.module, job.target, self.seed, job.start, job.stop, job.status]
-        with job.status.with_suffix(".out").open("w") as out:
+        with job.output.open("w") as out:
             job.process = subprocess.Popen(
                 [
                     sys.executable,
@@ -148,7 +153,7 @@ class Run:
     def _finish(self, job: Job) -> Iterator[Job]:
         """Take what a process printed; if it died of a case, go on behind that case."""
         report = self.reports[job.target]
-        output = job.status.with_suffix(".out").read_text(errors="replace").splitlines()
+        output = job.output.read_text(errors="replace").splitlines()
         at = struct.unpack("<q", job.status.read_bytes())[0]
         ended = False
         for line in output:

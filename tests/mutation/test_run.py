@@ -56,6 +56,14 @@ def test_a_sound_target_passes(tmp_path):
     assert not [*tmp_path.iterdir()]
 
 
+def test_processes_of_one_target_do_not_write_over_each_other(tmp_path):
+    """Though what looks like the suffix of a file's name is part of the target's."""
+    given = ("--module", "mutation.planted", "--cases", 40, "--chunk", 2, "--jobs", 8)
+    done = run(tmp_path, *given, "sound.json")
+    assert done.returncode == 0, done.stdout
+    assert "sound.json: 40 cases, 0% accepted, 1 kinds of answer, 0 findings" in done.stdout
+
+
 def test_a_small_run_of_every_format(tmp_path):
     """The real targets, a few cases each: the run in full is a step of its own."""
     done = run(tmp_path, "--cases", 60)
