@@ -1,4 +1,5 @@
-/* attention.h - which keys a block of queries sees; shared by the instruction sets.
+/* attention.h - which keys a block of queries sees, and what is asked for ahead;
+ * shared by the instruction sets.
  *
  * Hidden keys are not counted anywhere: a query's keys are numbered 0, 1, 2 ...
  * in order of place, and blocks of PYXGLM_KEY_BLOCK are cut from that list. So
@@ -132,7 +133,7 @@ PYXGLM_INLINE void ask_for(const float *from, int64_t stride, int64_t rows, int6
  * keys: asks for as many rows of what comes after it. That is the block which
  * begins at place s (the next task's, if this one sees no more; the next head's,
  * if there is none) and, with the last block, room for these queries' outputs
- * and the next task's queries. */
+ * and the queries of this head that come next. */
 PYXGLM_INLINE void ask_ahead(const head_view *view, int64_t s, int last, int64_t t0, int64_t t1,
                              int64_t at, int64_t rows)
 {

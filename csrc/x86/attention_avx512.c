@@ -3,7 +3,7 @@
  *
  * Online softmax (Milakov and Gimelshein 2018) over blocks of 64 visible keys.
  * Lanes are queries, 16 of them: maximum, exponential, sum and rescaling are
- * then whole vectors with nothing across lanes, and cost some 25 instructions a key
+ * then whole vectors with nothing across lanes, and cost some 30 instructions a key
  * beside the 128 FMAs of the two products (K = 64).
  *
  * Both products are tiles of 16 accumulators, fed by one vector and 16 numbers
