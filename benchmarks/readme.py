@@ -161,7 +161,7 @@ def alone(model: dict[str, Any]) -> str:
         if "error" not in row:
             share = "–" if row.get("of_limit") is None else f"{row['of_limit']:.0%}"
             rows.append([row["title"], f"{cell(row, 'tokens_per_second', 1)} tokens/s", share])
-    first, last = (model["contexts"]["tokens"][i] for i in (0, -1))
+    first, *_, last = model["contexts"]["tokens"]
     if last["reading_ns"]:
         reading_ns = 1e9 * about["weight_bytes"] / model["contexts"]["read"]
         title = "a token, memory read between one and the next"
