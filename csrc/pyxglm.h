@@ -257,10 +257,10 @@ int pyxglm_run_cache_append(const pyxglm_cache_append_args *a, int level);
 
 /* === Programs ============================================================= */
 
-/* Calls in a row, without a return to the caller between them: a decoding step
- * that was recorded once and is repeated for token after token. While an
- * interpreter finds its way from one call to the next, memory stands idle, and
- * reading memory is what decoding waits for. */
+/* Calls in a row, without a return to the caller between them: those of a forward
+ * pass, put off until there are enough, or a decoding step that was recorded once
+ * and is repeated for token after token. While an interpreter finds its way from one
+ * call to the next, CPUs and memory stand idle. */
 enum {
     PYXGLM_STEP_LAYER_NORM = 0,
     PYXGLM_STEP_LINEAR = 1,

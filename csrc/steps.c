@@ -1,10 +1,17 @@
 /* Programs: calls in a row. See pyxglm.h. */
-#include "internal.h"
+#include "grain.h"
 
-static void multiply(const pyxglm_multiply_args *a)
+static void multiply_range(void *context, int64_t begin, int64_t end)
 {
-    for (int64_t i = 0; i < a->count; i++)
+    const pyxglm_multiply_args *a = context;
+    for (int64_t i = begin; i < end; i++)
         a->y[i] = a->x[i] * a->factor;
+}
+
+static int multiply(pyxglm_multiply_args *a)
+{
+    pyxglm_parallel(multiply_range, a, a->count, grain_of(a->count, 1, MIN_ELEMENTS));
+    return PYXGLM_OK;
 }
 
 static int run_step(const pyxglm_step *step, int level)
@@ -16,7 +23,7 @@ static int run_step(const pyxglm_step *step, int level)
         return pyxglm_run_linear_coarse(step->args, (int)step->dtype, level);
     case PYXGLM_STEP_CACHE_APPEND: return pyxglm_run_cache_append(step->args, level);
     case PYXGLM_STEP_ATTENTION: return pyxglm_run_attention(step->args, level);
-    default: multiply(step->args); return PYXGLM_OK;
+    default: return multiply(step->args);
     }
 }
 

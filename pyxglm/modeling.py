@@ -18,6 +18,7 @@ from pyxglm.dtypes import COMPUTE, Array
 from pyxglm.embeddings import Embedding
 from pyxglm.generation_mixin import GenerationMixin
 from pyxglm.losses import check_loss_type, language_model_loss, loss_without_logits
+from pyxglm.ops import in_a_row
 from pyxglm.outputs import (
     BaseModelOutputWithPastAndCrossAttentions,
     CausalLMOutputWithCrossAttentions,
@@ -170,7 +171,9 @@ class XGLMModel(XGLMPreTrainedModel):
                 )
             else:
                 hidden_BTD = ops.add_positions(embeds_BTD, positions_BT, table_PD)
-            hidden_BTD = decoder.decode(hidden_BTD, self._parameters.tree["model"], run)
+            # An encoder's states are another input, which may have been computed by NumPy.
+            with in_a_row(ops if run.encoder is None else None, hidden_BTD):
+                hidden_BTD = decoder.decode(hidden_BTD, self._parameters.tree["model"], run)
 
         remembered: Any = None
         if wants.cache and cache is not None:

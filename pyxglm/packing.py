@@ -15,6 +15,7 @@ import numpy as np
 from pyxglm import decoder
 from pyxglm.cache import KVCache
 from pyxglm.dtypes import COMPUTE, Array
+from pyxglm.ops import in_a_row
 from pyxglm.parameters import EMBEDDING
 
 
@@ -51,7 +52,8 @@ def decode_packed(
             ids_N[None], positions_N[None], model._parameters[EMBEDDING], table_PD,
             model.config, model._ops, COMPUTE[model.compute],
         )  # fmt: skip
-        hidden_ND: Array = decoder.decode(hidden_1ND, model._parameters.tree["model"], run)[0]
+        with in_a_row(model._ops if len(bounds) == 1 else run.ops, hidden_1ND):
+            hidden_ND: Array = decoder.decode(hidden_1ND, model._parameters.tree["model"], run)[0]
     for cache, length in zip(caches or (), lengths, strict=caches is not None):
         cache.commit(length)
     return hidden_ND

@@ -109,3 +109,52 @@ def _come_back(reference: weakref.ref[Array]) -> None:
             too_much = kept > KEPT_BYTES
         if too_much:
             _unused.pop(key, None)
+
+
+class Turns:
+    """Memory that arrays have one after the other, though nothing is written to them yet.
+
+    What is computed later, but in the order in which it was asked for, can use the
+    memory of an array that was dropped meanwhile, and may still have to be computed
+    itself; nobody else may before that. So blocks stay here until `close`.
+    """
+
+    def __init__(self) -> None:
+        self._unused: dict[int, list[Array]] = {}
+        self._turns: dict[int, _Turn] = {}
+
+    def empty(self, shape: tuple[int, ...]) -> Array:
+        """Return a float32 array in memory of a dropped one of this size, if there is any."""
+        size = prod(shape)
+        if size == 0:
+            return np.empty(shape, _FLOAT32)
+        unused = self._unused.get(size)
+        block = unused.pop() if unused else empty(shape)
+        lease: Array = np.frombuffer(block.data, _FLOAT32)  # see `_lease`
+        turn = _Turn(lease, self._come_back)
+        turn.block, turn.key = block, id(lease)
+        self._turns[turn.key] = turn
+        return lease.reshape(shape)
+
+    def has(self, array: Array) -> bool:
+        """Whether this is the array at the end of the chain of views that `empty` has returned."""
+        turn = self._turns.get(id(array))
+        return turn is not None and turn() is array
+
+    def close(self) -> None:
+        """Keep nothing any more: memory is the arrays' that live."""
+        self._turns.clear()
+        self._unused.clear()
+
+    def _come_back(self, turn: weakref.ref[Array]) -> None:
+        assert isinstance(turn, _Turn)  # noqa: S101  # for mypy: it is called for these alone
+        if self._turns.pop(turn.key, None) is not None:
+            self._unused.setdefault(turn.block.size, []).append(turn.block)
+
+
+class _Turn(weakref.ref[Array]):
+    """An array that has a block of memory for as long as it lives."""
+
+    __slots__ = ("block", "key")
+    block: Array
+    key: int

@@ -7,11 +7,13 @@ same functions with the same signatures on the C kernels of `csrc`.
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
+from typing import Any
 
-from pyxglm.dtypes import COMPUTE
+from pyxglm.dtypes import COMPUTE, Array
 
 #: Backends by name, best first; each names the module that holds its operations.
 BACKENDS = {"c": "pyxglm.ops.native", "numpy": "pyxglm.ops.reference"}
@@ -68,6 +70,23 @@ def backend_module(name: str, compute: str = "float32") -> ModuleType:
     return import_module((_COARSE if compute == "bfloat16" else BACKENDS)[name])
 
 
-def recording(name: str) -> ModuleType | None:
-    """Return the module that records and repeats the calls of a backend, if it has one."""
+def in_a_row(ops: Any, hidden_BTD: Array) -> AbstractContextManager[None]:
+    """Return a context in which a backend may put its calls off, to make them in a row.
+
+    Parameters
+    ----------
+    ops
+        Operations. Only a backend's own are put off; others around them, which
+        compute with NumPy in between, are not.
+    hidden_BTD
+        What the first of them reads.
+    """
+    if not isinstance(ops, ModuleType) or not hasattr(ops, "in_a_row"):
+        return nullcontext()
+    manager: AbstractContextManager[None] = ops.in_a_row(hidden_BTD)
+    return manager
+
+
+def recording(name: str) -> Any:
+    """Return the module that records and repeats the calls of a backend, or None."""
     return import_module("pyxglm.ops.native_steps") if name == "c" else None

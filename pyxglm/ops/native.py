@@ -2,8 +2,8 @@
 
 What an operation computes is defined there, and repeated here as little as
 possible: this module checks arguments, so that C never reads or writes where it
-must not, and calls the library. Activations are float32, and results too;
-weights are read as they are stored.
+must not, and calls the library, now or later (`native_calls`). Activations are
+float32, and results too; weights are read as they are stored.
 
 Two things differ from the reference. An index below 0 is an error, where NumPy
 counts from the end. And a key that a query may not see is not read at all, so
@@ -22,8 +22,9 @@ from pyxglm.ops import reference
 from pyxglm.ops.native_arrays import INTEGERS, activations, float32, floats, matrix, vector
 from pyxglm.ops.native_attention import attention
 from pyxglm.ops.native_cache import cache_append
+from pyxglm.ops.native_calls import Call, empty, in_a_row, issue, settle, witness
 from pyxglm.ops.native_head import head_log_probs, head_top
-from pyxglm.ops.native_library import IN_USE, Call, check, ffi, lib, witness
+from pyxglm.ops.native_library import IN_USE, check, ffi, lib
 from pyxglm.ops.native_linear import KERNELS, linear, rows
 from pyxglm.ops.reference import (
     IGNORE_INDEX,
@@ -37,7 +38,6 @@ from pyxglm.ops.reference import (
     visible_keys,
     widen,
 )
-from pyxglm.pages import empty
 
 __all__ = [
     "ACTIVATIONS",
@@ -54,6 +54,7 @@ __all__ = [
     "gelu",
     "head_log_probs",
     "head_top",
+    "in_a_row",
     "layer_norm",
     "linear",
     "log_softmax",
@@ -117,8 +118,7 @@ def embed(
         _check_range("ids_BT", ids_BT, 0, V)
         _check_range("positions_BT", positions_BT, -POSITION_OFFSET, len(table_PD))
     check(status)
-    if witness.calls is not None:
-        witness.calls.append(Call("embed", args, 0, (), hidden_BTD, (), repeatable=True))
+    witness(Call("embed", args, 0, (), (hidden_BTD,), (), repeatable=True))
     return hidden_BTD
 
 
@@ -163,11 +163,8 @@ def layer_norm(x_BTD: Array, weight_D: Array, bias_D: Array) -> Array:
     args = ffi.new(_LAYER_NORM, (
         floats(y_BTD), floats(x_BTD), weight.pointer, bias.pointer, rows(x_BTD), D,
     ))  # fmt: skip
-    check(lib.pyxglm_run_layer_norm(args, IN_USE))
-    if witness.calls is not None:
-        lasting = weight.lasting and bias.lasting
-        held = (weight, bias)
-        witness.calls.append(Call("layer_norm", args, 0, (x_BTD,), y_BTD, held, lasting))
+    lasting = weight.lasting and bias.lasting
+    issue(Call("layer_norm", args, 0, (x_BTD,), (y_BTD,), (weight, bias), lasting))
     return y_BTD
 
 
@@ -181,10 +178,8 @@ def multiply(x: Array, factor: float) -> Array:
     """
     x = activations("multiply", "x", x)
     y = empty(x.shape)
-    np.multiply(x, np.float32(factor), out=y)
-    if witness.calls is not None:
-        args = ffi.new(_MULTIPLY, (floats(y), floats(x), factor, x.size))
-        witness.calls.append(Call("multiply", args, 0, (x,), y, (), repeatable=True))
+    args = ffi.new(_MULTIPLY, (floats(y), floats(x), factor, x.size))
+    issue(Call("multiply", args, 0, (x,), (y,), (), repeatable=True))
     return y
 
 
@@ -195,6 +190,7 @@ def _map(op: str, call: Callable[..., int], x: Array, width: int, *numbers: int)
     x = activations(op, "x", x)
     y = empty(x.shape)
     count = x.size if width == 1 else rows(x)
+    settle()
     check(call(ffi.new(_MAP, (floats(y), floats(x), count, width)), *numbers, IN_USE))
     return y
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pyxglm.dtypes import Array, bfloat16
+from pyxglm.ops.native_calls import settle, settled
 from pyxglm.ops.native_library import ffi, lib
 from pyxglm.ops.reference import widen
 
@@ -67,7 +68,8 @@ def activations(op: str, name: str, array: Any) -> Array:
     flags = given.flags
     if flags.c_contiguous and flags.aligned:
         return given
-    return np.array(given, float32, order="C")
+    settle()
+    return settled(np.array(given, float32, order="C"))
 
 
 def floats(array: Array | None) -> Any:

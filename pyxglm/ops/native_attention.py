@@ -8,8 +8,8 @@ import numpy as np
 
 from pyxglm.dtypes import Array
 from pyxglm.ops.native_arrays import BYTES, FLOATS, activations, float32, floats
-from pyxglm.ops.native_library import IN_USE, Call, check, ffi, lib, witness
-from pyxglm.pages import empty
+from pyxglm.ops.native_calls import Call, empty, issue
+from pyxglm.ops.native_library import ffi
 
 _ATTENTION = ffi.typeof("pyxglm_attention_args *")
 _SEQUENCES = ffi.typeof("pyxglm_sequence[]")
@@ -75,11 +75,10 @@ def attention(
         _bytes(keys), _bytes(visible), floats(head_mask), sequences, causal, B, H, K,
         H * K, K, q_t, q_h, k_s, k_h, v_s, v_h,
     ))  # fmt: skip
-    check(lib.pyxglm_run_attention(args, IN_USE))
-    if witness.calls is not None:
-        usual = visible is None and head_mask is None and weights_BHTS is None
-        inputs, held = (q_BHTK, k_BHSK, v_BHSK), (sequences, keys)
-        witness.calls.append(Call("attention", args, 0, inputs, out_BTHK, held, usual))
+    usual = visible is None and head_mask is None and weights_BHTS is None
+    inputs, held = (q_BHTK, k_BHSK, v_BHSK), (sequences, keys, visible, head_mask)
+    outputs = (out_BTHK,) if weights_BHTS is None else (out_BTHK, weights_BHTS)
+    issue(Call("attention", args, 0, inputs, outputs, held, usual))
     return out_BTHK.swapaxes(1, 2), weights_BHTS
 
 

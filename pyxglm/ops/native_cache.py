@@ -5,7 +5,8 @@ from __future__ import annotations
 from pyxglm.dtypes import Array
 from pyxglm.ops.native_arrays import float32, floats
 from pyxglm.ops.native_attention import first, rows_in_place, steps
-from pyxglm.ops.native_library import IN_USE, Call, check, ffi, lib, witness
+from pyxglm.ops.native_calls import Call, issue
+from pyxglm.ops.native_library import ffi
 
 _APPEND = ffi.typeof("pyxglm_cache_append_args *")
 
@@ -49,7 +50,5 @@ def cache_append(
         floats(k_room_BHSK), floats(v_room_BHSK), first(k_BHTK), first(v_BHTK),
         start, S, B, H, T, K, *steps(k_BHTK), *steps(v_BHTK),
     ))  # fmt: skip
-    check(lib.pyxglm_run_cache_append(args, IN_USE))
-    if witness.calls is not None:
-        inputs, rooms = (k_BHTK, v_BHTK), (k_room_BHSK, v_room_BHSK)
-        witness.calls.append(Call("cache_append", args, 0, inputs, rooms, (), repeatable=True))
+    inputs, rooms = (k_BHTK, v_BHTK), (k_room_BHSK, v_room_BHSK)
+    issue(Call("cache_append", args, 0, inputs, rooms, (), repeatable=True))

@@ -7,8 +7,7 @@ The manual of the library is `csrc/pyxglm.h`.
 from __future__ import annotations
 
 import os
-import threading
-from typing import Any, NamedTuple
+from typing import Any
 
 from pyxglm.ops.cpus import checked_threads, default_threads
 
@@ -123,41 +122,6 @@ def get_num_threads() -> int:
     process may use, by its affinity and by its container's quota.
     """
     return int(lib.pyxglm_get_num_threads())
-
-
-class Call(NamedTuple):
-    """A call of the library that a witness has seen, with all that must stay alive for another.
-
-    Attributes
-    ----------
-    op
-        The operation's name.
-    args, code
-        The arguments in C, and the stored dtype's number.
-    inputs, output
-        Activations that it reads, and those that it writes.
-    held
-        Whatever else the arguments point to.
-    repeatable
-        Whether they will mean the same once more: nothing was converted for this call alone.
-    """
-
-    op: str
-    args: Any
-    code: int
-    inputs: tuple[Any, ...]
-    output: Any
-    held: tuple[Any, ...]
-    repeatable: bool
-
-
-class _Witness(threading.local):
-    """What sees the calls of this thread: a list, or nothing."""
-
-    calls: list[Call] | None = None
-
-
-witness = _Witness()
 
 
 def check(status: int) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pyxglm.dtypes import Array
 from pyxglm.ops import reference
 from pyxglm.ops.native_arrays import activations, floats, matrix, vector
-from pyxglm.ops.native_library import IN_USE, Call, check, ffi, lib, witness
-from pyxglm.pages import empty
+from pyxglm.ops.native_calls import Call, empty, issue, settle, settled
+from pyxglm.ops.native_library import ffi, lib
 
 _LINEAR = ffi.typeof("pyxglm_linear_args *")
 
@@ -105,17 +105,14 @@ def _product(
         floats(y_BTO), floats(x_BTI), weight.pointer, bias_pointer,
         floats(None if fused is None else residual), fused or 0, rows(x_BTI), N, K, N,
     ))  # fmt: skip
-    run = lib.pyxglm_run_linear_coarse if coarse else lib.pyxglm_run_linear
-    check(run(args, weight.code, IN_USE))
-    if witness.calls is not None:
-        lasting = fused is not None and weight.lasting and (bias is None or bias.lasting)
-        inputs = (x_BTI,) if residual is None else (x_BTI, residual)
-        held = (weight_OI, weight, bias)
-        witness.calls.append(Call(op, args, weight.code, inputs, y_BTO, held, lasting))
+    lasting = fused is not None and weight.lasting and (bias is None or bias.lasting)
+    inputs = (x_BTI,) if residual is None else (x_BTI, residual)
+    issue(Call(op, args, weight.code, inputs, (y_BTO,), (weight_OI, weight, bias), lasting))
     if fused is not None:
         return y_BTO
+    settle()
     y_BTO = reference.ACTIVATIONS[activation or "linear"](y_BTO)
-    return y_BTO if residual is None else y_BTO + residual
+    return settled(y_BTO if residual is None else y_BTO + residual)
 
 
 def rows(x: Array) -> int:

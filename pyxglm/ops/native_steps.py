@@ -13,37 +13,16 @@ which reads what an earlier one has written.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from pyxglm.dtypes import Array
 from pyxglm.ops.native_arrays import BYTES
-from pyxglm.ops.native_library import IN_USE, Call, check, ffi, lib, witness
+from pyxglm.ops.native_calls import Call, is_step, memory_of, run, steps_of, witnessed
+from pyxglm.ops.native_library import ffi, lib
 
-_KINDS = {
-    "layer_norm": lib.PYXGLM_STEP_LAYER_NORM,
-    "linear": lib.PYXGLM_STEP_LINEAR,
-    "linear_coarse": lib.PYXGLM_STEP_LINEAR_COARSE,
-    "multiply": lib.PYXGLM_STEP_MULTIPLY,
-    "cache_append": lib.PYXGLM_STEP_CACHE_APPEND,
-    "attention": lib.PYXGLM_STEP_ATTENTION,
-}
-
-_STEPS = ffi.typeof("pyxglm_step[]")
-
-
-@contextmanager
-def witnessed() -> Iterator[list[Call]]:
-    """Collect the calls that this thread makes of the library."""
-    calls: list[Call] = []
-    before, witness.calls = witness.calls, calls
-    try:
-        yield calls
-    finally:
-        witness.calls = before
+__all__ = ["Program", "witnessed"]
 
 
 class Program:
@@ -59,14 +38,11 @@ class Program:
 
     def __init__(self, calls: Sequence[Call], mask_BS: Array) -> None:
         embed, *rest = calls
-        self._hidden_B1D, self._last_B1D = embed.output, rest[-1].output
+        self._hidden_B1D, self._last_B1D = embed.outputs[0], rest[-1].outputs[0]
         self._held = [*calls]
-        self._steps = ffi.new(
-            _STEPS,
-            [(_KINDS[call.op], call.code, ffi.cast("void *", call.args)) for call in rest],
-        )
+        self._steps = steps_of(rest)
         appends = [call for call in rest if call.op == "cache_append"]
-        self.rooms: list[tuple[Array, Array]] = [call.output for call in appends]
+        self.rooms: list[tuple[Array, ...]] = [call.outputs for call in appends]
         self.length = int(appends[0].args.start) + 1
         self._room = int(appends[0].args.S)
         # A mask with room, in place of those that have a column for each token so far.
@@ -74,7 +50,7 @@ class Program:
         self._keys_BS[:, : self.length] = mask_BS[:, : self.length] == 1
         for call in rest:
             if call.op == "attention":
-                sequences, _ = call.held
+                sequences = call.held[0]
                 call.args.keys = ffi.from_buffer(BYTES, self._keys_BS)
                 for b in range(len(self._keys_BS)):
                     sequences[b].keys = b * self._room
@@ -92,14 +68,13 @@ class Program:
         """
         if len(calls) < 2 or calls[0].op != "embed" or calls[-1].op == "cache_append":
             return None
-        written = {id(_memory(calls[0].output))}
+        written = {id(memory_of(calls[0].outputs[0]))}
         for call in calls[1:]:
-            if call.op not in _KINDS or not call.repeatable:
+            if not (is_step(call) and call.repeatable):
                 return None
-            if not all(id(_memory(array)) in written for array in call.inputs):
+            if not all(id(memory_of(array)) in written for array in call.inputs):
                 return None
-            outputs = call.output if call.op == "cache_append" else (call.output,)
-            written.update(id(_memory(array)) for array in outputs)
+            written.update(id(memory_of(array)) for array in call.outputs)
         appends = [call.args for call in calls if call.op == "cache_append"]
         attentions = [call for call in calls if call.op == "attention"]
         same = {(int(args.start), int(args.S), int(args.T)) for args in appends}
@@ -128,13 +103,6 @@ class Program:
         self._hidden_B1D[...] = hidden_B1D
         lib.pyxglm_next_token(self._steps, len(self._steps))
         self.length += 1
-        check(lib.pyxglm_run_steps(self._steps, len(self._steps), IN_USE))
+        run(self._steps)
         last_B1D: Array = self._last_B1D
         return last_B1D
-
-
-def _memory(array: Any) -> Any:
-    """Return the array at the end of a chain of views."""
-    while isinstance(array.base, np.ndarray):
-        array = array.base
-    return array

@@ -14,7 +14,7 @@ import pytest
 
 from pyxglm import pages
 from pyxglm.cache import KVCache
-from pyxglm.pages import KEPT_BYTES, empty, empty_on_large
+from pyxglm.pages import KEPT_BYTES, Turns, empty, empty_on_large
 
 SMALL, LARGE = (511, 1024), (512, 1024)  # just below a page of 2 MB, and just one, in float32
 N = pages.LARGE // 4
@@ -185,3 +185,48 @@ def test_several_threads() -> None:
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+class TestTurns:
+    """Memory that is used again before anything is written to it."""
+
+    def test_a_dropped_array_makes_room_for_the_next_of_its_size(self) -> None:
+        turns = Turns()
+        first = turns.empty((3, 40))
+        address = first.ctypes.data
+        view = first.T[::2]
+        del first
+        assert turns.empty((3, 40)).ctypes.data != address  # a view of it lives
+        del view
+        other = turns.empty((4, 30))
+        assert other.shape == (4, 30)
+        assert other.ctypes.data == address
+        assert turns.empty((4, 31)).ctypes.data != address
+
+    @pytest.mark.parametrize("shape", [(0,), (3, 0), (), (5,), LARGE])
+    def test_arrays_of_any_size(self, shape: tuple[int, ...]) -> None:
+        array = Turns().empty(shape)
+        assert (array.shape, array.dtype) == (shape, np.float32)
+        array[...] = 1
+
+    def test_it_knows_its_own(self) -> None:
+        turns = Turns()
+        array = turns.empty((2, 3))
+        assert turns.has(array.base)
+        assert not turns.has(np.empty((2, 3), np.float32))
+
+    def test_what_lives_on_is_nobody_elses(self) -> None:
+        turns = Turns()
+        array = turns.empty(LARGE)
+        array[...] = 7
+        turns.close()
+        others = [turns.empty(LARGE), empty(LARGE)]
+        for other in others:
+            other[...] = 0
+        assert np.all(array == 7)
+
+    def test_afterwards_memory_is_kept_for_anybody(self) -> None:
+        turns = Turns()
+        address = turns.empty(LARGE).ctypes.data
+        turns.close()
+        assert empty(LARGE).ctypes.data == address

@@ -8,6 +8,7 @@ import pytest
 from pyxglm import XGLMConfig, XGLMForCausalLM
 from pyxglm.cache import KVCache
 from pyxglm.generation.repetition import Repetition
+from pyxglm.ops.native_calls import settle, settled
 from pyxglm.ops.native_steps import Program
 
 CONFIG = XGLMConfig(
@@ -165,7 +166,13 @@ def test_what_cannot_be_repeated_is_computed(repeated, dtype, changes):
 def test_numpy_in_between_is_noticed(repeated, monkeypatch):
     model = model_of()
     multiply = model._ops.multiply
-    monkeypatch.setattr(model._ops, "multiply", lambda x, factor: multiply(x, 1.0) * factor)
+
+    def by_numpy(x, factor):
+        y = multiply(x, 1.0)
+        settle()
+        return settled(y * np.float32(factor))
+
+    monkeypatch.setattr(model._ops, "multiply", by_numpy)
     decoding = Decoding(model)
     for _ in range(3):
         decoding.step()
