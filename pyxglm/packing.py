@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pyxglm import decoder
+from pyxglm import decoder, pages
 from pyxglm.cache import KVCache
 from pyxglm.dtypes import COMPUTE, Array
 from pyxglm.ops import in_a_row
@@ -52,7 +52,7 @@ def decode_packed(
             ids_N[None], positions_N[None], model._parameters[EMBEDDING], table_PD,
             model.config, model._ops, COMPUTE[model.compute],
         )  # fmt: skip
-        with in_a_row(model._ops if len(bounds) == 1 else run.ops, hidden_1ND):
+        with in_a_row(model._ops, hidden_1ND):
             hidden_ND: Array = decoder.decode(hidden_1ND, model._parameters.tree["model"], run)[0]
     for cache, length in zip(caches or (), lengths, strict=caches is not None):
         cache.commit(length)
@@ -77,15 +77,14 @@ class PackedOps:
             out_BHTK, _ = self._ops.attention(q_1HNK, k_1HNK, v_1HNK, **others)
             return out_BHTK, None
         _, H, N, K = q_1HNK.shape
-        out_1NHK = np.empty((1, N, H, K), q_1HNK.dtype)
+        out_1HNK = pages.empty((1, N, H, K), q_1HNK.dtype).swapaxes(1, 2)
         for text, (begin, end) in enumerate(self._bounds):
             new = (slice(None), slice(None), slice(begin, end))
             k_BHSK, v_BHSK = (
                 kv[text] if isinstance(kv, list) else kv[new] for kv in (k_1HNK, v_1HNK)
             )
-            out_BHTK, _ = self._ops.attention(q_1HNK[new], k_BHSK, v_BHSK, **others)
-            out_1NHK[:, begin:end] = out_BHTK.swapaxes(1, 2)
-        return out_1NHK.swapaxes(1, 2), None
+            self._ops.attention(q_1HNK[new], k_BHSK, v_BHSK, **others, out_BHTK=out_1HNK[new])
+        return out_1HNK, None
 
 
 class PackedCache:

@@ -168,7 +168,8 @@ _IGNORABLE = {"targets", "labels"}
 _MASKS = {"keys", "visible"}
 
 #: Whether to do without what may be None. A whole mask replaces all other rules: seldom.
-_WITHOUT = {"visible": (True, True, False)}
+#: Where a result goes is no input.
+_WITHOUT = {"visible": (True, True, False), "out": (True,)}
 
 #: Parameters that are no arrays, by name.
 _SCALARS: dict[str, Callable[[Mapping[str, int]], Sequence[Any]]] = {

@@ -242,6 +242,7 @@ def attention(
     visible_BTS: Array | None = None,
     head_mask_H: Array | None = None,
     return_weights: bool = False,
+    out_BHTK: Array | None = None,
 ) -> tuple[Array, Array | None]:
     """Let every query gather values by how well their keys match it.
 
@@ -252,7 +253,8 @@ def attention(
     that may not be seen gets the lowest finite score, not minus infinity: its
     weight is exactly 0 next to any other key, and a query that may see nothing
     at all spreads its weight evenly over all S keys, as in transformers.
-    `head_mask_H` multiplies the weights after the softmax.
+    `head_mask_H` multiplies the weights after the softmax. The result is written
+    to `out_BHTK` if that is given, else to a new array.
 
     Returns
     -------
@@ -277,7 +279,7 @@ def attention(
     weights_BHTS = softmax(scores_BHTS)
     if head_mask_H is not None:
         weights_BHTS = weights_BHTS * head_mask_H[:, None, None]
-    return weights_BHTS @ v_BHSK, weights_BHTS if return_weights else None
+    return np.matmul(weights_BHTS, v_BHSK, out=out_BHTK), weights_BHTS if return_weights else None
 
 
 def cache_append(

@@ -187,6 +187,21 @@ class TestShapes:
         with pytest.raises(ValueError, match="^attention: "):
             native.attention(q, k, v, **given)
 
+    @pytest.mark.parametrize(
+        ("out", "message"),
+        [
+            (np.zeros((1, 2, 4, 4), "f4"), r"out_BHTK has shape \(1, 2, 4, 4\) and dtype float32"),
+            (np.zeros((1, 2, 3, 4)), r"dtype float64, expected \(1, 2, 3, 4\) and float32"),
+            (np.zeros((1, 2, 3, 8), "f4")[..., ::2], "its rows are scattered"),
+            (np.broadcast_to(np.float32(0), (1, 2, 3, 4)), "out_BHTK is read-only"),
+            (np.zeros(97, "u1")[1:].view("f4").reshape(1, 2, 3, 4), "expected rows of K numbers"),
+        ],
+    )
+    def test_where_attention_cannot_go(self, out: np.ndarray, message: str) -> None:
+        q_BHTK = np.zeros((1, 2, 3, 4), "f4")
+        with pytest.raises(ValueError, match=f"^attention: .*{message}"):
+            native.attention(q_BHTK, q_BHTK, q_BHTK, out_BHTK=out)
+
     @pytest.mark.parametrize("shape", [(0,), (2, 0), (0, 4), (3, 0, 4), (1, 1)])
     def test_nothing_at_all(self, shape: tuple[int, ...]) -> None:
         x = np.zeros(shape, "f4")
@@ -211,6 +226,9 @@ class TestShapes:
         assert expected_weights is not None
         assert close(found, expected)
         assert close(weights, expected_weights)
+        place = np.full((B, H, T, K), np.float32(7))
+        assert native.attention(q, k, k, out_BHTK=place)[0] is place
+        assert close(place, expected)
 
 
 class TestIndices:

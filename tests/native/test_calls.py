@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from pyxglm import XGLMConfig, XGLMForCausalLM
+from pyxglm.cache import KVCache
 from pyxglm.ops import native, native_attention, native_calls, native_linear
 from pyxglm.ops.native_calls import in_a_row, settle, settled, witnessed
+from pyxglm.packing import decode_packed
 
 CONFIG = XGLMConfig(
     vocab_size=97, d_model=24, ffn_dim=40, num_layers=3, attention_heads=3, init_std=0.3,
@@ -85,6 +87,18 @@ def test_nothing_is_read_before_it_is_computed(request):
 def test_generation_of_one_prompt_is_in_a_row(runs):
     model_of().generate(IDS[1:], max_new_tokens=2)
     assert max(runs) > 30
+
+
+@pytest.mark.parametrize("caches", [True, False])
+def test_packed_texts_are_in_a_row(runs, caches):
+    model, lengths = model_of(), [4, 1, 3]
+    texts = np.split(IDS[0, :8], np.cumsum(lengths)[:-1])
+    kept = [KVCache(CONFIG.num_layers) for _ in texts] if caches else None
+    positions = np.concatenate([np.arange(length) for length in lengths])
+    found = decode_packed(model.model, IDS[0, :8], positions, lengths, kept)
+    assert len(runs) == 1
+    for text, hidden in zip(texts, np.split(found, np.cumsum(lengths)[:-1]), strict=True):
+        np.testing.assert_array_equal(hidden, model.model([text]).last_hidden_state[0])
 
 
 def test_a_copy_that_was_not_settled_is_refused(numbers):

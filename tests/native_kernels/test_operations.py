@@ -109,6 +109,29 @@ def test_attention(level, arguments):
         assert_close(weights_BHTS[b], weights)
 
 
+@SETTINGS
+@given(
+    arguments=arrays_for(reference.attention, dtype="float32", patterns=PATTERNS),
+    edges=st.tuples(*[st.integers(0, 2)] * 4),
+    transposed=st.booleans(),
+)
+def test_attention_into_a_part_of_an_array(level, arguments, edges, transposed):
+    """The same bits in any place whose rows are contiguous, and nothing beside it."""
+    expected, _ = native.attention(**arguments)
+    B, H, T, K = expected.shape
+    b, h, t, k = edges
+    around = np.full((B + b, H + 2 * h, T + 2 * t, K + k), np.float32(7))
+    if transposed:
+        around = np.full((B + b, T + 2 * t, H + 2 * h, K + k), np.float32(7)).swapaxes(1, 2)
+    part_BHTK = around[:B, h : h + H, t : t + T, :K]
+    with left_alone(arguments):
+        found, _ = native.attention(**{**arguments, "out_BHTK": part_BHTK})
+    assert found is part_BHTK
+    np.testing.assert_array_equal(found, expected)
+    part_BHTK[...] = 7
+    assert np.all(around == 7)
+
+
 @pytest.mark.parametrize("T", [4, 17, 67])
 def test_queries_know_nothing_of_each_other(level, T):
     """Wherever in a block of keys a query's end, its bits are those that it has alone."""

@@ -154,6 +154,18 @@ def test_attention_stays_within_the_values_it_sees(arguments: dict[str, Any]) ->
 
 
 @quick
+@given(arrays_for(attention, patterns=MILD))
+def test_attention_goes_where_it_is_wanted(arguments: dict[str, Any]) -> None:
+    expected, _ = attention(**arguments)
+    B, H, T, K = expected.shape
+    place = np.full((B, T + 2, H, K), 7, expected.dtype)
+    found, _ = attention(**{**arguments, "out_BHTK": place[:, 1:-1].swapaxes(1, 2)})
+    assert np.array_equal(found, expected, equal_nan=True)
+    assert np.array_equal(place[:, 1:-1], expected.swapaxes(1, 2), equal_nan=True)
+    assert np.all(place[:, [0, -1]] == 7)
+
+
+@quick
 @given(
     # In one layout: the products of others may be added up in another order.
     arrays_for(
