@@ -87,6 +87,6 @@ def in_a_row(ops: Any, hidden_BTD: Array) -> AbstractContextManager[None]:
     return manager
 
 
-def recording(name: str) -> Any:
-    """Return the module that records and repeats the calls of a backend, or None."""
+def recording(name: str) -> ModuleType | None:
+    """Return the module that records and repeats the calls of a backend, if it has one."""
     return import_module("pyxglm.ops.native_steps") if name == "c" else None
