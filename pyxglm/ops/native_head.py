@@ -14,6 +14,7 @@ import numpy as np
 from pyxglm.dtypes import Array
 from pyxglm.ops.head import check_targets
 from pyxglm.ops.native_arrays import INTEGERS, Stored, activations, floats, matrix
+from pyxglm.ops.native_calls import settle
 from pyxglm.ops.native_library import IN_USE, check, ffi, lib
 from pyxglm.pages import empty
 
@@ -101,6 +102,7 @@ def _checked(op: str, hidden_ND: Array, head_VD: Array) -> tuple[Array, Stored]:
             f"{op}: hidden_ND has shape {hidden_ND.shape} and head_VD {head_VD.shape}, "
             "expected two matrices of one width"
         )
+    settle()
     return hidden_ND, matrix(head_VD)
 
 
