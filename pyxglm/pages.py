@@ -11,6 +11,8 @@ And a CPU remembers where some thousand pages lie; of the usual 4 KB, that is a 
 megabytes. A cache of keys and values is larger, is read whole for every token, and
 under a hypervisor each page that has to be looked up costs two walks through tables.
 In pages of 2 MB one thread reads half as fast again.
+
+What is computed later than it is asked for takes turns in its memory: `Turns`.
 """
 
 from __future__ import annotations

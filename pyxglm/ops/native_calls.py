@@ -4,8 +4,8 @@ A kernel reads and writes more than the CPU's caches hold, and so pushes out of 
 Python needs to find its way to the next call: 0.1 ms instead of 0.02, several hundred
 times in a forward pass, in which all threads wait. `in_a_row` lets Python go ahead
 alone: operations check their arguments and make room for their results as always,
-and C does the work when enough has been put off (`csrc/steps.c`). It takes no more memory
-than to make every call at once: see `pages.Turns`.
+and C does the work when enough has been put off (`csrc/steps.c`). The next result of a size
+takes the memory of a dropped one (`pages.Turns`), as if each call were made at once.
 
 So an array that an operation returns may not be filled yet. Views of it can be taken,
 and handed to the next operation. What reads it otherwise has to call `settle`
