@@ -190,8 +190,9 @@ static int run(const pyxglm_head_args *a, int dtype, int level, int coarse)
             a->target_logits[m] = 0.0f;
     for (job.m0 = 0; job.m0 < a->M; job.m0 += ROWS) {
         job.rows = min_i64(ROWS, a->M - job.m0);
-        job.product = (pyxglm_linear_args){.x = a->x + job.m0 * a->K, .M = job.rows, .K = a->K,
-                                           .activation = PYXGLM_LINEAR, .y_stride = BLOCK};
+        job.product = (pyxglm_linear_args){.x = a->x + job.m0 * a->K, .M = job.rows, .N = a->V,
+                                           .K = a->K, .activation = PYXGLM_LINEAR,
+                                           .y_stride = BLOCK};
         const int status = pyxglm_linear_prepare(&job.product, job.kernel, dtype, coarse);
         if (status != PYXGLM_OK)
             return status;

@@ -129,6 +129,14 @@ PYXGLM_INLINE float pyxglm_weight(const void *w, int64_t i, int dtype)
     return dtype & PYXGLM_ROUNDED ? pyxglm_round_bf16(x) : x;
 }
 
+/* Floats from row to row in a copy of x for kernels on vectors (`packed` of the
+ * arguments): whole cache lines, and an odd number of them, so that rows begin in
+ * different sets of a cache. */
+PYXGLM_INLINE int64_t pyxglm_spread_stride(int64_t K)
+{
+    return ((K + 15) / 16 | 1) * 16;
+}
+
 /* The arguments of a coarse product as those of a kernel that reads x. */
 PYXGLM_INLINE pyxglm_linear_args pyxglm_of_rounded(const pyxglm_linear_args *a)
 {
@@ -204,7 +212,7 @@ enum {
     PYXGLM_SCRATCH_TASK = 1, /* a range function's, until it returns */
     PYXGLM_SCRATCH_KERNEL = 2, /* a kernel's, until it returns */
     PYXGLM_SCRATCH_ROUNDED = 3, /* x rounded, for a coarse product */
-    PYXGLM_SCRATCH_PACKED = 4,  /* x as tiles or pairs */
+    PYXGLM_SCRATCH_PACKED = 4,  /* x as tiles, pairs, or spread */
     PYXGLM_SCRATCH_USES = 5
 };
 void *pyxglm_scratch(int use, size_t bytes);
@@ -214,9 +222,8 @@ void *pyxglm_scratch(int use, size_t bytes);
 /* The kernel of a product, exact or coarse. */
 pyxglm_linear_fn *pyxglm_linear_kernel(const pyxglm_kernels *table, int dtype, int coarse);
 
-/* Whether it wants x in another form; and makes that of x, in scratch memory of
- * the calling thread: `rounded` and `packed` of the arguments. */
-int pyxglm_linear_prepares(pyxglm_linear_fn *kernel, int coarse);
+/* Makes of x what the kernel wants, if it wants another form, in scratch memory of
+ * the calling thread: `rounded` and `packed` of the arguments, for outputs up to N. */
 int pyxglm_linear_prepare(pyxglm_linear_args *a, pyxglm_linear_fn *kernel, int dtype,
                           int coarse);
 

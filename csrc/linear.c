@@ -5,16 +5,19 @@
 #include "x86/x86.h"
 #endif
 
-#define MAX_ROWS 512             /* of x that are rounded, or made tiles of, at a time */
+#define MAX_ROWS 512             /* of x that are prepared at a time */
 #define PACKED_BLOCK 16          /* and how many make a tile */
 /* Of a piece: so few that the last is soon done, and so many that what is prepared
  * of x for each piece serves 128 outputs at least of K = 4096. */
 #define MAX_WEIGHT_BYTES 2097152
+#define COPY_ROWS 12    /* from so many rows of x and outputs on */
+#define COPY_OUTPUTS 64 /* a copy of x pays */
 
 /* === What kernels want of x =============================================== */
 
 /* Coarse kernels want x rounded, or as pairs of bfloat16; tiles want it split
- * and transposed. That is done once, by all threads. */
+ * and transposed; vectors want its rows where they are read fast. That is done
+ * once, by all threads. */
 typedef struct prepare_job {
     const pyxglm_linear_args *a;
     void *to;
@@ -30,6 +33,14 @@ static void round_elements(void *context, int64_t begin, int64_t end)
 }
 
 #if PYXGLM_X86
+static void copy_rows(void *context, int64_t begin, int64_t end)
+{
+    const prepare_job *job = context;
+    const int64_t K = job->a->K, stride = pyxglm_spread_stride(K);
+    for (int64_t m = begin; m < end; m++)
+        memcpy((float *)job->to + m * stride, job->a->x + m * K, (size_t)K * sizeof(float));
+}
+
 static void pack_blocks(void *context, int64_t begin, int64_t end)
 {
     const prepare_job *job = context;
@@ -49,6 +60,24 @@ static int on_pairs(pyxglm_linear_fn *kernel)
            kernel == pyxglm_linear_coarse_bf16_avx512_bf16;
 }
 
+static int on_vectors(pyxglm_linear_fn *kernel)
+{
+    return kernel == pyxglm_linear_f32_avx2 || kernel == pyxglm_linear_f16_avx2 ||
+           kernel == pyxglm_linear_bf16_avx2 || kernel == pyxglm_linear_f32_avx512 ||
+           kernel == pyxglm_linear_f16_avx512 || kernel == pyxglm_linear_bf16_avx512;
+}
+
+/* Whether rows of x are copied, `pyxglm_spread_stride` apart. Where vectors of x lie
+ * across cache lines each costs two loads. And rows of 4 KB all begin in one set
+ * of the first cache, which has 8 places, for 6 rows of x and 4 of 32-bit weights;
+ * those of 16 bits begin in two. Then a copy is faster, and without need slower. */
+static int wants_copy(const pyxglm_linear_args *a, pyxglm_linear_fn *kernel, int dtype)
+{
+    const int on_lines = (uintptr_t)a->x % 64 == 0 && a->K % 16 == 0;
+    return on_vectors(kernel) && a->M >= COPY_ROWS && a->N >= COPY_OUTPUTS &&
+           (dtype == PYXGLM_F32 || !on_lines);
+}
+
 static int on_tiles(pyxglm_linear_fn *kernel)
 {
     return kernel == pyxglm_linear_f16_amx || kernel == pyxglm_linear_bf16_amx ||
@@ -60,6 +89,17 @@ static int on_tiles(pyxglm_linear_fn *kernel)
 pyxglm_linear_fn *pyxglm_linear_kernel(const pyxglm_kernels *table, int dtype, int coarse)
 {
     return coarse ? table->linear_coarse[dtype] : table->linear[dtype];
+}
+
+/* Whether x will be prepared, and how much memory that takes grows with its rows. */
+static int prepares(const pyxglm_linear_args *a, pyxglm_linear_fn *kernel, int dtype, int coarse)
+{
+#if PYXGLM_X86
+    return coarse || on_tiles(kernel) || wants_copy(a, kernel, dtype);
+#else
+    (void)a, (void)kernel, (void)dtype;
+    return coarse;
+#endif
 }
 
 int pyxglm_linear_prepare(pyxglm_linear_args *a, pyxglm_linear_fn *kernel, int dtype, int coarse)
@@ -85,7 +125,8 @@ int pyxglm_linear_prepare(pyxglm_linear_args *a, pyxglm_linear_fn *kernel, int d
         a->rounded = job.to;
     }
 #if PYXGLM_X86
-    if (on_tiles(kernel)) { /* without memory each range does it for itself: the same bits */
+    /* Without memory each range makes tiles for itself, or reads x as it is: the same bits. */
+    if (on_tiles(kernel)) {
         const int64_t blocks = ceil_div(a->M, PACKED_BLOCK);
         const int64_t bytes = pyxglm_linear_amx_pack_bytes(a, job.dtype);
         job.to = pyxglm_scratch(PYXGLM_SCRATCH_PACKED, (size_t)bytes);
@@ -94,21 +135,18 @@ int pyxglm_linear_prepare(pyxglm_linear_args *a, pyxglm_linear_fn *kernel, int d
                             grain_of(blocks, PACKED_BLOCK * a->K, MIN_ELEMENTS));
             a->packed = job.to;
         }
+    } else if (wants_copy(a, kernel, dtype)) {
+        const int64_t floats = a->M * pyxglm_spread_stride(a->K);
+        job.to = pyxglm_scratch(PYXGLM_SCRATCH_PACKED, (size_t)floats * sizeof *a->x);
+        if (job.to) {
+            pyxglm_parallel(copy_rows, &job, a->M, grain_of(a->M, a->K, MIN_ELEMENTS));
+            a->packed = job.to;
+        }
     }
 #else
     (void)kernel;
 #endif
     return PYXGLM_OK;
-}
-
-int pyxglm_linear_prepares(pyxglm_linear_fn *kernel, int coarse)
-{
-#if PYXGLM_X86
-    return coarse || on_tiles(kernel);
-#else
-    (void)kernel;
-    return coarse;
-#endif
 }
 
 /* === The product ========================================================== */
@@ -136,7 +174,7 @@ static int run(const pyxglm_linear_args *a, int dtype, int level, int coarse)
     grain = ceil_div(grain, PYXGLM_LINEAR_TILE) * PYXGLM_LINEAR_TILE;
     /* What is prepared of x stays small: a slab of rows at a time, and every
      * slab reads the weights again. Without rows there is nothing to write. */
-    const int64_t slab = pyxglm_linear_prepares(kernel, coarse) ? MAX_ROWS : a->M;
+    const int64_t slab = prepares(a, kernel, dtype, coarse) ? MAX_ROWS : a->M;
     for (int64_t m = 0; m < a->M; m += slab) {
         pyxglm_linear_args part = *a;
         part.M = min_i64(slab, a->M - m);

@@ -104,7 +104,8 @@ typedef struct pyxglm_linear_args {
     int64_t activation;    /* one of the enum above */
     int64_t M, N, K, y_stride;
     const void *packed; /* x as the level's kernel wants it, shared by its ranges;
-                           NULL: it makes it itself. Set by pyxglm_run_linear. */
+                           NULL: it makes it itself, or does without. Set by
+                           pyxglm_run_linear. */
     const float *rounded; /* (M, K): x rounded to bfloat16, which coarse kernels read
                              that do not get x `packed`. Set by pyxglm_run_linear_coarse. */
 } pyxglm_linear_args;

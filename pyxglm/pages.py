@@ -12,6 +12,9 @@ megabytes. A cache of keys and values is larger, is read whole for every token, 
 under a hypervisor each page that has to be looked up costs two walks through tables.
 In pages of 2 MB one thread reads half as fast again.
 
+And arrays begin with a cache line: a vector of 64 bytes that lies across two is
+two loads.
+
 What is computed later than it is asked for takes turns in its memory: `Turns`.
 """
 
@@ -27,6 +30,9 @@ from pyxglm.dtypes import Array
 #: Bytes of a large page, on x86-64 and on most aarch64 systems. Arrays below this are
 #: NumPy's own: the C library's allocator reuses their memory by itself.
 LARGE = 2 << 20
+
+#: Bytes of a cache line.
+LINE = 64
 
 #: How much unused memory is kept: a cache of a thousand tokens of the smallest model.
 KEPT_BYTES = 256 << 20
@@ -52,10 +58,12 @@ def empty(shape: tuple[int, ...], dtype: np.dtype = _FLOAT32) -> Array:
     Returns
     -------
     ndarray
-        C-contiguous, with any content.
+        C-contiguous, from a cache line on, with any content.
     """
     size = prod(shape) * dtype.itemsize
-    return _lease(size).view(dtype).reshape(shape) if size >= LARGE else np.empty(shape, dtype)
+    room = size + LINE
+    memory = _lease(room) if size >= LARGE else np.empty(room, np.uint8)
+    return _from_next(LINE, memory, size).view(dtype).reshape(shape)
 
 
 def empty_on_large(shape: tuple[int, ...], dtype: np.dtype) -> Array:
@@ -68,15 +76,19 @@ def empty_on_large(shape: tuple[int, ...], dtype: np.dtype) -> Array:
     """
     size = prod(shape) * dtype.itemsize
     if size < LARGE:
-        return np.empty(shape, dtype)
-    lease = _lease(size + LARGE)
-    begin = -lease.ctypes.data % LARGE
-    return lease[begin : begin + size].view(dtype).reshape(shape)
+        return empty(shape, dtype)
+    return _from_next(LARGE, _lease(size + LARGE), size).view(dtype).reshape(shape)
 
 
 def release() -> None:
     """Give all unused memory back."""
     _unused.clear()
+
+
+def _from_next(multiple: int, memory: Array, size: int) -> Array:
+    """Return so many bytes of an array, from the next address that is a multiple on."""
+    begin = -memory.ctypes.data % multiple
+    return memory[begin : begin + size]
 
 
 def _lease(size: int) -> Array:

@@ -150,12 +150,6 @@ static void finish(const pyxglm_linear_args *a, const float *sums, int64_t m0, i
 
 /* === Loops =============================================================== */
 
-/* Floats from row to row in a widened tile: whole cache lines, and an odd number. */
-PYXGLM_INLINE int64_t spread_stride(int64_t K)
-{
-    return ((K + 15) / 16 | 1) * 16;
-}
-
 /* A tile of weights as floats. */
 PYXGLM_INLINE void widen_tile(float *wide, const char *w, int64_t w_stride, int64_t K,
                               int64_t stride, int dtype)
@@ -171,7 +165,7 @@ PYXGLM_INLINE void block(const pyxglm_linear_args *a, float *wide, int64_t m0, i
                          int64_t begin, int64_t end, int dtype)
 {
     const int64_t K = a->K, M = m1 - m0, w_stride = K * pyxglm_itemsize(dtype);
-    const int64_t stride = spread_stride(K), tile_bytes = COLUMNS * w_stride;
+    const int64_t stride = pyxglm_spread_stride(K), tile_bytes = COLUMNS * w_stride;
     const int64_t ahead = tile_bytes > AHEAD_BYTES ? tile_bytes : AHEAD_BYTES;
     const float *x = a->x + m0 * K;
     float sums[BLOCK_ROWS * STRIP];
@@ -196,7 +190,7 @@ PYXGLM_INLINE void block(const pyxglm_linear_args *a, float *wide, int64_t m0, i
 
 PYXGLM_INLINE void linear(const pyxglm_linear_args *a, int64_t begin, int64_t end, int dtype)
 {
-    const int64_t stride = spread_stride(a->K);
+    const int64_t stride = pyxglm_spread_stride(a->K);
     int64_t rows = BLOCK_BYTES / (4 * stride);
     rows = rows > BLOCK_ROWS ? BLOCK_ROWS : rows < ROWS ? ROWS : rows / ROWS * ROWS;
     float *wide = NULL; /* without memory for it: slower, the same bits */

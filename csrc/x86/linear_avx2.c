@@ -25,12 +25,11 @@
 #define BLOCK_BYTES 458752 /* and what they may take of L2 */
 #define AHEAD_BYTES 4096   /* least distance of the prefetch */
 #define MANY_ROWS 17       /* from so many on, a strip and not a tile is kept */
-#define CUT_K 1024         /* and K is cut, and x copied */
+#define CUT_K 1024         /* and K is cut */
 
 /* Accumulators between cuts of K, by rows of x and tiles of a strip. */
 typedef struct workspace {
     __m256 rest[BLOCK_ROWS * STRIP];
-    float x[];
 } workspace;
 
 /* A tile, or with `tiles` a row of them: rows of x and of w, and the cut of K,
@@ -179,24 +178,6 @@ PYXGLM_INLINE int64_t tile_end(int64_t m, int64_t M)
 
 /* === Loops =============================================================== */
 
-/* Floats from row to row in a copy of x: whole cache lines, and an odd number. */
-PYXGLM_INLINE int64_t spread_stride(int64_t K)
-{
-    return ((K + 15) / 16 | 1) * 16;
-}
-
-/* A copy of rows of x for a block of many: its vectors lie within cache lines
- * (a load across two counts double) and rows start in different cache sets
- * (the rows of a matrix 4096 bytes wide all start in one, which has 8 places). */
-INLINE256 const float *spread_rows(float *copy, const float *x, int64_t rows, int64_t K,
-                                   int64_t stride)
-{
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t k = 0; k < K; k += LANES)
-            _mm256_store_ps(copy + r * stride + k, load_first(x + r * K + k, K - k));
-    return copy;
-}
-
 /* sums[m][n] for M rows of x and `tiles` tiles of w, C weights each. Each tile
  * of the next `tiles` is asked for once, in turn while the rows pass. */
 static void multiply(tile_args t, workspace *own, int64_t M, int64_t tiles, int dtype, int C)
@@ -262,22 +243,19 @@ static void strip(float *sums, workspace *own, const float *x, int64_t x_stride,
 PYXGLM_TARGET_AVX2 static void linear(const pyxglm_linear_args *a, int64_t begin, int64_t end,
                                       int dtype)
 {
-    const int64_t K = a->K, spread = spread_stride(K);
-    int64_t rows = BLOCK_BYTES / (4 * spread);
+    const int64_t K = a->K, x_stride = a->packed ? pyxglm_spread_stride(K) : K;
+    const float *x = a->packed ? a->packed : a->x;
+    int64_t rows = BLOCK_BYTES / (4 * pyxglm_spread_stride(K));
     rows = rows > BLOCK_ROWS ? BLOCK_ROWS : rows < ROWS ? ROWS : rows / ROWS * ROWS;
     workspace *own = NULL; /* without memory for it: slower, the same bits */
     if (a->M >= MANY_ROWS && end - begin >= STRIP)
-        own = pyxglm_scratch(PYXGLM_SCRATCH_KERNEL,
-                             sizeof *own + (size_t)(rows * spread) * sizeof *own->x);
+        own = pyxglm_scratch(PYXGLM_SCRATCH_KERNEL, sizeof *own);
     float sums[BLOCK_ROWS * STRIP];
     for (int64_t m0 = 0; m0 < a->M; m0 += rows) {
         const int64_t m1 = m0 + rows < a->M ? m0 + rows : a->M;
-        const float *x = a->x + m0 * K;
-        if (own)
-            x = spread_rows(own->x, x, m1 - m0, K, spread);
         for (int64_t n0 = begin; n0 < end; n0 += STRIP) {
             const int64_t n1 = n0 + STRIP < end ? n0 + STRIP : end;
-            strip(sums, own, x, own ? spread : K, m1 - m0,
+            strip(sums, own, x + m0 * x_stride, x_stride, m1 - m0,
                   (const char *)a->w + n0 * K * pyxglm_itemsize(dtype), n1 - n0, K, dtype);
             finish(a, sums, STRIP, m0, m1, n0, n1);
         }

@@ -30,8 +30,6 @@
 #define BLOCK_ROWS 96       /* most rows of x that pass a tile's weights together */
 #define BLOCK_BYTES 458752  /* and what they may take of L2 */
 #define AHEAD_BYTES 16384   /* least distance of the prefetch */
-#define SPREAD_ROWS 12      /* from so many rows of x and outputs on */
-#define SPREAD_OUTPUTS 64   /* a copy of x pays */
 
 /* Weights that will be needed soon; at each step along K, how many bytes to go
  * on and how many cache lines to ask for. They are asked for in the order they
@@ -110,12 +108,6 @@ INLINE512 void tile_of(int64_t R, float *sums, int64_t sums_stride, const float 
     }
 }
 
-/* Floats from row to row in a copy of x: whole cache lines, and an odd number. */
-PYXGLM_INLINE int64_t spread_stride(int64_t K)
-{
-    return ((K + LANES - 1) / LANES | 1) * LANES;
-}
-
 /* Rows [0, M) are cut into the fewest tiles, of nearly equal height. The end of
  * the tile that begins at m: */
 PYXGLM_INLINE int64_t tile_end(int64_t m, int64_t M)
@@ -125,19 +117,6 @@ PYXGLM_INLINE int64_t tile_end(int64_t m, int64_t M)
 }
 
 /* === Loops =============================================================== */
-
-/* A copy of rows of x for a block of many: its vectors lie within cache lines
- * (a load across two counts double) and rows start in different cache sets
- * (the rows of a matrix 4096 bytes wide all start in one, which has 8 places). */
-INLINE512 const float *spread_rows(float *copy, const float *x, int64_t rows, int64_t K,
-                                   int64_t stride)
-{
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t k = 0; k < K; k += LANES)
-            _mm512_store_ps(copy + r * stride + k,
-                            _mm512_maskz_loadu_ps(first_lanes(K - k), x + r * K + k));
-    return copy;
-}
 
 /* sums[m][c] = x[m] . w[c] for M rows of x and C rows of w. */
 INLINE512 void multiply(float *sums, const float *x, int64_t x_stride, int64_t M, const char *w,
@@ -154,16 +133,12 @@ INLINE512 void multiply(float *sums, const float *x, int64_t x_stride, int64_t M
 }
 
 /* Rows [m0, m1) of y, outputs [begin, end). */
-INLINE512 void block(const pyxglm_linear_args *a, float *copy, int64_t m0, int64_t m1,
-                     int64_t begin, int64_t end, int dtype)
+INLINE512 void block(const pyxglm_linear_args *a, int64_t m0, int64_t m1, int64_t begin,
+                     int64_t end, int dtype)
 {
     const int64_t K = a->K, w_stride = K * pyxglm_itemsize(dtype);
-    const float *x = a->x + m0 * K;
-    int64_t x_stride = K;
-    if (copy) {
-        x_stride = spread_stride(K);
-        x = spread_rows(copy, x, m1 - m0, K, x_stride);
-    }
+    const int64_t x_stride = a->packed ? pyxglm_spread_stride(K) : K;
+    const float *x = (a->packed ? (const float *)a->packed : a->x) + m0 * x_stride;
     const int alone = m1 - m0 == 1 && PYXGLM_STORED(dtype) != PYXGLM_F32;
     float sums[BLOCK_ROWS * STRIP];
     for (int64_t n0 = begin; n0 < end; n0 += STRIP) {
@@ -180,14 +155,10 @@ INLINE512 void block(const pyxglm_linear_args *a, float *copy, int64_t m0, int64
 
 INLINE512 void linear(const pyxglm_linear_args *a, int64_t begin, int64_t end, int dtype)
 {
-    const int64_t stride = spread_stride(a->K);
-    int64_t rows = BLOCK_BYTES / (4 * stride);
+    int64_t rows = BLOCK_BYTES / (4 * pyxglm_spread_stride(a->K));
     rows = rows > BLOCK_ROWS ? BLOCK_ROWS : rows < ROWS ? ROWS : rows / ROWS * ROWS;
-    float *copy = NULL; /* without memory for it: slower, the same bits */
-    if (a->M >= SPREAD_ROWS && end - begin >= SPREAD_OUTPUTS)
-        copy = pyxglm_scratch(PYXGLM_SCRATCH_KERNEL, (size_t)(rows * stride) * sizeof *copy);
     for (int64_t m = 0; m < a->M; m += rows)
-        block(a, copy, m, m + rows < a->M ? m + rows : a->M, begin, end, dtype);
+        block(a, m, m + rows < a->M ? m + rows : a->M, begin, end, dtype);
 }
 
 PYXGLM_TARGET_AVX512 void pyxglm_linear_f32_avx512(const pyxglm_linear_args *a, int64_t begin,

@@ -50,7 +50,7 @@ def test_large_pages_are_asked_for_from_one_on() -> None:
     assert array.ctypes.data % pages.LARGE == 0
     has_any = Path("/sys/kernel/mm/transparent_hugepage").exists()
     assert ("hg" in flags_of(array)) == has_any
-    assert empty_on_large(SMALL, np.dtype("float32")).base is None  # NumPy's own memory
+    assert "hg" not in flags_of(empty_on_large((3,), np.dtype("float32")))
 
 
 def flags_of(array: np.ndarray) -> list[str]:
@@ -125,10 +125,24 @@ def test_arrays_that_live_at_once_lie_apart(made: Callable[..., Any]) -> None:
     assert [set(array.tolist()) for array in arrays] == [{i} for i in range(5)]
 
 
-def test_small_results_are_left_to_numpy() -> None:
-    assert empty((N - 1,)).base is None
-    assert empty((0, N)).shape == (0, N)
-    assert empty(()).shape == ()
+@pytest.mark.parametrize("made", [empty, empty_on_large])
+def test_memory_of_small_results_is_not_kept(made: Callable[..., Any]) -> None:
+    for shape in ((N - 1,), (0, N), ()):
+        del (alive := [made(shape, np.dtype("float32"))])[0]
+        assert not alive
+    assert not pages._unused
+
+
+@pytest.mark.parametrize("made", [empty, empty_on_large])
+def test_results_begin_with_a_cache_line(made: Callable[..., Any]) -> None:
+    alive = [made((rows, 7), np.dtype("float32")) for rows in (1, 2, 3, 10, 1000, N)]
+    assert [array.ctypes.data % 64 for array in alive] == [0] * len(alive)
+
+
+def test_memory_in_turns_begins_with_a_cache_line() -> None:
+    turns = Turns()
+    alive = [turns.empty((rows, 7)) for rows in (1, 2, 3, 10, 1000, N)]
+    assert [array.ctypes.data % 64 for array in alive] == [0] * len(alive)
 
 
 def test_a_block_that_is_much_too_large_is_left_alone() -> None:
