@@ -10,7 +10,7 @@
  *
  * Few rows (decoding): each tile of weights comes from memory, is widened in
  * registers, and meets all rows. Many rows: 32 bytes of x a cycle are more
- * than L2 gives, so it is 6 rows of x that stay in L1, and a strip of 60 rows
+ * than L2 gives, so it is 6 rows of x that stay in L1, and a strip of 64 rows
  * of w that passes them from L2, 5 or 11 bytes a cycle. Then K is cut at 1024,
  * and accumulators rest in memory between the cuts, all lanes of them. */
 #include "finish_avx2.h"
@@ -19,7 +19,7 @@
 #define COLUMNS 2          /* weight rows of a tile */
 #define ROWS 6             /* most rows of x in a tile */
 #define WIDE_COLUMNS 6     /* weight rows of a tile for one or two rows of x */
-#define TILES 30           /* tiles of a strip */
+#define TILES 32           /* tiles of a strip: 64 outputs, as small pieces of a call have */
 #define STRIP (TILES * COLUMNS)
 #define BLOCK_ROWS 96      /* most rows of x that pass a strip together */
 #define BLOCK_BYTES 458752 /* and what they may take of L2 */
