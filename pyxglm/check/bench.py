@@ -55,25 +55,22 @@ class Runner:
     """A kernel ready to be called again and again."""
 
     def __init__(self, variant: Variant, load: Load) -> None:
-        self._kernel = native.NativeKernel(variant.op, variant.dtype, variant.level)
+        kernel = native.NativeKernel(variant.op, variant.dtype, variant.level)
         given = problem(load.case)
-        self._tasks = self._kernel.tasks(given, given.inputs)
         self._outputs = {
             name: pages.empty_on_large((output.length,), np.dtype(np.float32))
             for name, output in given.outputs.items()
         }
         self._inputs = load.in_turns(given.inputs)
-        self._prepared = [
-            self._kernel.prepared(given, inputs, self._outputs) for inputs in self._inputs
-        ]
+        self._prepared = [kernel.prepared(given, inputs, self._outputs) for inputs in self._inputs]
 
     def __call__(self, turn: int) -> None:
         """Compute everything."""
-        self._prepared[turn % len(self._prepared)](0, self._tasks)
+        self._prepared[turn % len(self._prepared)][0]()
 
     def empty(self, turn: int) -> None:
         """Do all but the work."""
-        self._prepared[turn % len(self._prepared)](0, 0)
+        self._prepared[turn % len(self._prepared)][1]()
 
 
 class HeadRunner:

@@ -117,20 +117,33 @@ class NativeKernel:
 
     def prepared(
         self, given: Problem, inputs: dict[str, Array], outputs: dict[str, Array]
-    ) -> Callable[[int, int], None]:
-        """Return a call that only needs a range, to be timed; keep the arrays alive."""
+    ) -> tuple[Callable[[], object], Callable[[], object]]:
+        """Return a call that computes everything, to be timed, and one that computes nothing.
+
+        A product is called by its entry point, since that prepares x for the kernel. Keep
+        the arrays alive.
+        """
         kernel, arguments = self._kernel, self.arguments(given, inputs, outputs)
+        if self.op in ("linear", "linear_coarse"):
+            entry_point = getattr(self._lib, f"pyxglm_run_{self.op}")
+            without_rows = self._ffi.new("pyxglm_linear_args *", arguments[0])
+            without_rows.M = 0
+            return (
+                lambda: entry_point(arguments, self._stored, self.level),
+                lambda: entry_point(without_rows, self._stored, self.level),
+            )
+        tasks = self.tasks(given, inputs)
         if self.op != "attention":
-            return lambda begin, end: kernel(arguments, begin, end)
+            return lambda: kernel(arguments, 0, tasks), lambda: kernel(arguments, 0, 0)
         scratch = np.zeros(self._lib.pyxglm_attention_scratch(arguments) + 16, np.float32)
         # At a cache line, as the library's own: vectors that lie across two take longer.
         aligned = scratch[-scratch.ctypes.data % 64 // 4 :]
         pointer = self._pointer("float *", aligned)
 
-        def call(begin: int, end: int, owner: Array = scratch) -> None:
-            kernel(arguments, begin, end, pointer)
+        def call(end: int, owner: Array = scratch) -> None:
+            kernel(arguments, 0, end, pointer)
 
-        return call
+        return lambda: call(tasks), lambda: call(0)
 
     def run(self, given: Problem, inputs: dict[str, Array], outputs: dict[str, Array]) -> None:
         """Compute all of it by the library's entry point, on its threads."""
