@@ -7,8 +7,8 @@
 
 #define MAX_ROWS 512             /* of x that are prepared at a time */
 #define PACKED_BLOCK 16          /* and how many make a tile */
-/* Of a piece: so few that the last is soon done, and so many that what is prepared
- * of x for each piece serves 128 outputs at least of K = 4096. */
+/* Of a piece: so few that the last is soon done, and so many that all of x, which each
+ * piece reads anew, serves 128 outputs at least of K = 4096. */
 #define MAX_WEIGHT_BYTES 2097152
 #define COPY_ROWS 12    /* from so many rows of x and outputs on */
 #define COPY_OUTPUTS 64 /* a copy of x pays */

@@ -70,7 +70,8 @@ def working(config: XGLMConfig, T: int, backend: str) -> int:
 
     .. math:: 4 (a T F + 6.1 T D) + 8 V
 
-    where a is 1 for activations that have a kernel, and 4.5 for others.
+    where a is 1 for activations that have a kernel, and 4.5 for others. Not counted is what
+    kernels prepare for themselves of at most 512 tokens, as float32 weights and tiles want it.
     """
     D, F, H = config.d_model, config.ffn_dim, config.attention_heads
     name, outputs = config.activation_function, 2 * config.vocab_size
