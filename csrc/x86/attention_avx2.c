@@ -121,9 +121,9 @@ INLINE256 void ragged_value_tile(float *values, const float *weights, const head
 }
 
 /* From scores to weights for one half of the queries: the new maximum, what it
- * rescales by, the exponentials and their sums. `all`: every query sees every key. */
-INLINE256 __m256 weigh(group *g, int half, float *scores, __m256i seen, int count, int all,
-                       int masked)
+ * rescales by, the exponentials and their sums. `all`: every query sees every key. Scores of
+ * minus infinity need no care: see attention_avx512.c. */
+INLINE256 __m256 weigh(group *g, int half, float *scores, __m256i seen, int count, int all)
 {
     const __m256 lowest = _mm256_set1_ps(-FLT_MAX), before = g->largest[half];
     __m256 largest = before;
@@ -134,17 +134,25 @@ INLINE256 __m256 weigh(group *g, int half, float *scores, __m256i seen, int coun
         largest = _mm256_max_ps(score, largest);
     }
     g->largest[half] = largest;
-    const __m256 rescale = exp_f32x8(_mm256_sub_ps(before, largest));
+    __m256 rescale = _mm256_sub_ps(before, largest);
+    exp_of_each(&rescale, 1);
     for (int i = 0; i < LANES; i++) {
         float *row = g->sums + i * QUERIES + half * LANES;
         __m256 sum = _mm256_mul_ps(_mm256_loadu_ps(row), rescale);
-        for (int j = i; j < count; j += LANES) {
-            __m256 score = _mm256_loadu_ps(scores + j * QUERIES);
-            if (masked)
-                score = _mm256_max_ps(lowest, score);
-            const __m256 weight = exp_f32x8(_mm256_sub_ps(score, largest));
-            _mm256_storeu_ps(scores + j * QUERIES, weight);
-            sum = _mm256_add_ps(sum, all ? weight : _mm256_and_ps(weight, sees_f32x8(seen, j)));
+        const int step = all ? 4 : 1; /* of a whole block, four at a time */
+        for (int j = i; j < count; j += step * LANES) {
+            __m256 weight[4];
+#pragma GCC unroll 4
+            for (int n = 0; n < step; n++)
+                weight[n] = _mm256_sub_ps(
+                    _mm256_loadu_ps(scores + (j + n * LANES) * QUERIES), largest);
+            exp_of_each(weight, step);
+#pragma GCC unroll 4
+            for (int n = 0; n < step; n++) {
+                _mm256_storeu_ps(scores + (j + n * LANES) * QUERIES, weight[n]);
+                sum = _mm256_add_ps(
+                    sum, all ? weight[n] : _mm256_and_ps(weight[n], sees_f32x8(seen, j)));
+            }
         }
         _mm256_storeu_ps(row, sum);
     }
@@ -168,8 +176,8 @@ PYXGLM_TARGET_AVX2 static void fold(group *g, float *scores, const float *keys,
         seen[half] = _mm256_sub_epi32(g->count[half], _mm256_set1_epi32((int)first));
         float *own = scores + half * LANES;
         rescale[half] = g->fewest - first >= BLOCK
-                            ? weigh(g, half, own, seen[half], BLOCK, 1, view->masked)
-                            : weigh(g, half, own, seen[half], count, 0, view->masked);
+                            ? weigh(g, half, own, seen[half], BLOCK, 1)
+                            : weigh(g, half, own, seen[half], count, 0);
     }
     int64_t k = 0;
     if (g->fewest - first >= count) {

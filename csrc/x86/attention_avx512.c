@@ -131,10 +131,13 @@ INLINE512 void value_tile(float *values, const float *weights, const head_view *
 
 /* From scores to weights: the new maximum, the exponentials and their sums. Returns
  * what all that came before is multiplied by. `all`: every query sees every key,
- * which is so for most blocks and saves a third of the time. */
-INLINE512 __m512 weigh(group *g, float *scores, __m512i seen, int count, int all, int masked)
+ * which is so for most blocks and saves a third of the time.
+ *
+ * A score of minus infinity has the weight 0. Where there are no others, which the
+ * reference counts as equal, nothing of this is used: see finish(). */
+INLINE512 __m512 weigh(group *g, float *scores, __m512i seen, int count, int all)
 {
-    const __m512 lowest = _mm512_set1_ps(-FLT_MAX), before = g->largest;
+    const __m512 before = g->largest;
     __m512 most[4] = {before, before, before, before};
     for (int j = 0; j < count; j += 4) /* scores are there up to a multiple of 16 */
 #pragma GCC unroll 4
@@ -146,26 +149,26 @@ INLINE512 __m512 weigh(group *g, float *scores, __m512i seen, int count, int all
     const __m512 largest =
         _mm512_max_ps(_mm512_max_ps(most[0], most[1]), _mm512_max_ps(most[2], most[3]));
     const __m512 rescale = exp_f32x16(_mm512_sub_ps(before, largest));
+    const int step = all ? 4 : 1; /* of a whole block, four at a time */
     g->largest = largest;
-    for (int i = 0; i < LANES; i++)
-        _mm512_storeu_ps(g->sums + i * LANES,
-                         _mm512_mul_ps(_mm512_loadu_ps(g->sums + i * LANES), rescale));
-    for (int j = 0; j < count; j += 4) {
-        __m512 weight[4];
+    for (int i = 0; i < LANES; i++) {
+        float *row = g->sums + i * LANES;
+        __m512 sum = _mm512_mul_ps(_mm512_loadu_ps(row), rescale);
+        for (int j = i; j < count; j += step * LANES) {
+            __m512 weight[4];
 #pragma GCC unroll 4
-        for (int i = 0; i < 4; i++) {
-            const __m512 score = _mm512_loadu_ps(scores + (j + i) * LANES);
-            weight[i] = _mm512_sub_ps(masked ? _mm512_max_ps(lowest, score) : score, largest);
-        }
-        exp_of_each(weight, 4);
+            for (int n = 0; n < step; n++)
+                weight[n] =
+                    _mm512_sub_ps(_mm512_loadu_ps(scores + (j + n * LANES) * LANES), largest);
+            exp_of_each(weight, step);
 #pragma GCC unroll 4
-        for (int i = 0; i < 4; i++) {
-            float *sums = g->sums + (j + i) % LANES * LANES;
-            const __mmask16 sees = all ? 0xffff : sees_key(seen, j + i);
-            const __m512 sum = _mm512_loadu_ps(sums);
-            _mm512_storeu_ps(scores + (j + i) * LANES, weight[i]);
-            _mm512_storeu_ps(sums, _mm512_mask_add_ps(sum, sees, sum, weight[i]));
+            for (int n = 0; n < step; n++) {
+                const __mmask16 sees = all ? 0xffff : sees_key(seen, j);
+                _mm512_storeu_ps(scores + (j + n * LANES) * LANES, weight[n]);
+                sum = _mm512_mask_add_ps(sum, sees, sum, weight[n]);
+            }
         }
+        _mm512_storeu_ps(row, sum);
     }
     return rescale;
 }
@@ -189,8 +192,8 @@ PYXGLM_TARGET_AVX512 static void fold(group *g, float *scores, const float *keys
                        view->K);
         else
             score_tile(scores + j * LANES, g->q, keys + j, 1, BLOCK, view->K);
-    const __m512 rescale = common == BLOCK ? weigh(g, scores, seen, BLOCK, 1, view->masked)
-                                           : weigh(g, scores, seen, count, 0, view->masked);
+    const __m512 rescale = common == BLOCK ? weigh(g, scores, seen, BLOCK, 1)
+                                           : weigh(g, scores, seen, count, 0);
     int64_t k = 0;
     for (; k + 16 <= view->K; k += 16)
         value_tile(g->values, scores, view, place, common, count, rescale, seen, k, 16);

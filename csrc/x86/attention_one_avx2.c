@@ -86,8 +86,8 @@ INLINE256 __m256 weigh_block(__m256 sum, float *score, int count, float largest)
 {
     for (int j = 0; j < count; j += LANES) {
         const __m256 mask = _mm256_castsi256_ps(first_lanes(count - j));
-        const __m256 p =
-            exp_f32x8(_mm256_sub_ps(_mm256_loadu_ps(score + j), _mm256_set1_ps(largest)));
+        __m256 p = _mm256_sub_ps(_mm256_loadu_ps(score + j), _mm256_set1_ps(largest));
+        exp_of_each(&p, 1);
         sum = _mm256_add_ps(sum, _mm256_and_ps(p, mask));
         _mm256_storeu_ps(score + j, p);
     }
@@ -142,7 +142,8 @@ INLINE256 void scores_to_weights(float *row, int64_t S, float largest, float inv
 {
     for (int64_t s = 0; s < S; s += LANES) {
         const __m256 score = load_first(row + s, S - s);
-        const __m256 weight = exp_f32x8(_mm256_sub_ps(score, _mm256_set1_ps(largest)));
+        __m256 weight = _mm256_sub_ps(score, _mm256_set1_ps(largest));
+        exp_of_each(&weight, 1);
         const __m256 share = _mm256_mul_ps(weight, _mm256_set1_ps(inverse));
         store_first(row + s, S - s, _mm256_mul_ps(share, _mm256_set1_ps(factor)));
     }
@@ -187,7 +188,8 @@ PYXGLM_TARGET_AVX2 void pyxglm_attend_one_avx2(const head_view *view, sight own,
             const int count = next_keys(own, &from, place);
             const float before = largest;
             largest = maximum[i] > largest ? maximum[i] : largest;
-            const __m256 rescale = exp_f32x8(_mm256_set1_ps(before - largest));
+            __m256 rescale = _mm256_set1_ps(before - largest);
+            exp_of_each(&rescale, 1);
             const float rescale_f32 = _mm256_cvtss_f32(rescale);
             sum = weigh_block(_mm256_mul_ps(sum, rescale), score[i], count, largest);
             int64_t k = 0;

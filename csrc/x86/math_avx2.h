@@ -29,24 +29,56 @@ INLINE256 __m256 scale_f32x8(__m256 p, __m256 n)
                          _mm256_castsi256_ps(second));
 }
 
-/* e^x. x = n ln 2 + r with whole n and |r| <= ln 2 / 2; e^r = 1 + r + r^2 q(r)
- * with q of degree 4 (relative error 3.1e-9); then times 2^n. ln 2 is taken in
- * two parts, the first short enough that n times it is exact. */
+/* e^r - 1 for |r| <= ln 2 / 2: r + r^2 q(r) with q of degree 4 (relative error of
+ * e^r 3.1e-9). */
+INLINE256 __m256 exp_minus_1_f32x8(__m256 r)
+{
+    __m256 q = _mm256_set1_ps(0x1.6a23d0p-10f);
+    q = step_f32x8(r, q, 0x1.123a20p-7f);
+    q = step_f32x8(r, q, 0x1.5558f2p-5f);
+    q = step_f32x8(r, q, 0x1.555492p-3f);
+    q = step_f32x8(r, q, 0x1.fffffcp-2f);
+    return _mm256_fmadd_ps(_mm256_mul_ps(r, r), q, r);
+}
+
+/* x - n ln 2, where ln 2 is taken in two parts, the first short enough that n times it
+ * is exact. */
+INLINE256 __m256 less_ln2_f32x8(__m256 x, __m256 n)
+{
+    const __m256 r = _mm256_fnmadd_ps(n, _mm256_set1_ps(0x1.62e400p-1f), x);
+    return _mm256_fnmadd_ps(n, _mm256_set1_ps(0x1.7f7d1cp-20f), r);
+}
+
+/* e^x = 2^n e^r with whole n. */
 INLINE256 __m256 exp_f32x8(__m256 x)
 {
     x = _mm256_min_ps(_mm256_set1_ps(89.0f), x);   /* e^89 is infinite */
     x = _mm256_max_ps(_mm256_set1_ps(-104.0f), x); /* e^-104 rounds to 0 */
     const __m256 n = _mm256_round_ps(_mm256_mul_ps(x, _mm256_set1_ps(0x1.715476p+0f)),
                                           _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-    __m256 r = _mm256_fnmadd_ps(n, _mm256_set1_ps(0x1.62e400p-1f), x);
-    r = _mm256_fnmadd_ps(n, _mm256_set1_ps(0x1.7f7d1cp-20f), r);
-    __m256 q = _mm256_set1_ps(0x1.6a23d0p-10f);
-    q = step_f32x8(r, q, 0x1.123a20p-7f);
-    q = step_f32x8(r, q, 0x1.5558f2p-5f);
-    q = step_f32x8(r, q, 0x1.555492p-3f);
-    q = step_f32x8(r, q, 0x1.fffffcp-2f);
-    q = _mm256_fmadd_ps(_mm256_mul_ps(r, r), q, r);
+    const __m256 q = exp_minus_1_f32x8(less_ln2_f32x8(x, n));
     return scale_f32x8(_mm256_add_ps(q, _mm256_set1_ps(1.0f)), n);
+}
+
+/* The same for x <= 0, or NaN, in 14 instructions for 22; what is larger gives
+ * anything. Beside 1.5 x 2^23 n is rounded to a whole number, and with 127 more its
+ * lowest bits are the exponent of 2^n. -88 is rounded to n = -127, whose exponent is
+ * that of 0: so what is below 2^-126.5 becomes 0. */
+INLINE256 void exp_of_each(__m256 *x, int vectors)
+{
+    const __m256 beside = _mm256_set1_ps(0x1.8p+23f + 127.0f);
+    __m256 at[4], q[4];
+#define EACH _Pragma("GCC unroll 4") for (int i = 0; i < vectors; i++)
+    EACH x[i] = _mm256_max_ps(_mm256_set1_ps(-88.0f), x[i]);
+    EACH at[i] = _mm256_fmadd_ps(x[i], _mm256_set1_ps(0x1.715476p+0f), beside);
+    EACH q[i] = exp_minus_1_f32x8(less_ln2_f32x8(x[i], _mm256_sub_ps(at[i], beside)));
+    EACH q[i] = _mm256_add_ps(q[i], _mm256_set1_ps(1.0f));
+    EACH
+    {
+        const __m256i power = _mm256_slli_epi32(_mm256_castps_si256(at[i]), 23);
+        x[i] = _mm256_mul_ps(q[i], _mm256_castsi256_ps(power));
+    }
+#undef EACH
 }
 
 /* erfc(a / sqrt 2) for a >= 0, which is 2 (1 - Phi(a)).
