@@ -197,7 +197,9 @@ TARGET void pyxglm_linear_pairs_pack(void *packed, const pyxglm_linear_args *a, 
 {
     const int64_t stride = spread_stride(a->K);
     const rows_of x = {(const char *)(a->x + begin * a->K), a->K * (int64_t)sizeof *a->x};
-    paired_rows((char *)packed + begin * stride, x, end - begin, a->K, stride, PYXGLM_F32);
+    /* Rounded as `rounded` is: the instruction would make 0 of what rounds to 2^-126. */
+    paired_rows((char *)packed + begin * stride, x, end - begin, a->K, stride,
+                PYXGLM_F32 | PYXGLM_ROUNDED);
 }
 
 TARGET void pyxglm_linear_coarse_f32_avx512_bf16(const pyxglm_linear_args *a, int64_t begin,

@@ -73,6 +73,16 @@ def test_linear_coarse(level, arguments):
     assert_close(result, truth(case_of("linear_coarse", arguments))["y"][0])
 
 
+@pytest.mark.parametrize("rows", [1, 5, 40])
+def test_what_rounds_to_the_smallest_normal_number_is_not_lost(level, rows):
+    """Instructions for bfloat16 count what they round as 0 if it is subnormal."""
+    largest = np.nextafter(np.float32(2.0**-126), np.float32(0))
+    x_BTI = np.full((1, rows, 48), largest)
+    weight_OI = np.ones((70, 48), np.float32)
+    found = native_coarse.linear(x_BTI, weight_OI, None, activation=None, residual_BTO=None)
+    assert (found == 48 * 2.0**-126).all()
+
+
 @SETTINGS
 @given(arguments=arrays_for(reference.layer_norm, dtype="float32", patterns=PATTERNS))
 def test_layer_norm(level, arguments):
