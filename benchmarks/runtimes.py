@@ -76,6 +76,9 @@ class Worker:
             "HF_HUB_OFFLINE": "1",
             "PYXGLM_CONVERTED": str(shapes.cache() / "converted"),
         }
+        # A checkout's modules are compiled once, as an installed package's are: else a cold start
+        # would compile some 80 of them.
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         try:
             self._process = subprocess.Popen(  # noqa: S603
                 command,
