@@ -27,11 +27,6 @@
 #define MANY_ROWS 17       /* from so many on, a strip and not a tile is kept */
 #define CUT_K 1024         /* and K is cut */
 
-/* Accumulators between cuts of K, by rows of x and tiles of a strip. */
-typedef struct workspace {
-    __m256 rest[BLOCK_ROWS * STRIP];
-} workspace;
-
 /* A tile, or with `tiles` a row of them: rows of x and of w, and the cut of K,
  * [begin, end), over which they are multiplied. Accumulators start from `rest`
  * unless the cut is the first, and go there unless it is the last. Weights
@@ -180,7 +175,7 @@ PYXGLM_INLINE int64_t tile_end(int64_t m, int64_t M)
 
 /* sums[m][n] for M rows of x and `tiles` tiles of w, C weights each. Each tile
  * of the next `tiles` is asked for once, in turn while the rows pass. */
-static void multiply(tile_args t, workspace *own, int64_t M, int64_t tiles, int dtype, int C)
+static void multiply(tile_args t, __m256 *rest, int64_t M, int64_t tiles, int dtype, int C)
 {
     const float *x = t.x;
     const char *w = t.w;
@@ -195,7 +190,7 @@ static void multiply(tile_args t, workspace *own, int64_t M, int64_t tiles, int 
         tile_fn *const run = tile_for(dtype, stop - m, C);
         for (int64_t i = 0; i < tiles; i++) {
             t.sums = sums + m * STRIP + i * C;
-            t.rest = own ? own->rest + m * STRIP + i * C : NULL;
+            t.rest = rest ? rest + m * STRIP + i * C : NULL;
             t.x = x + m * t.x_stride;
             t.w = w + i * tile_bytes;
             t.ahead = i % passes == pass ? ahead : 0;
@@ -204,8 +199,9 @@ static void multiply(tile_args t, workspace *own, int64_t M, int64_t tiles, int 
     }
 }
 
-/* Outputs [n0, n1), at most a strip, of M rows of x. */
-static void strip(float *sums, workspace *own, const float *x, int64_t x_stride, int64_t M,
+/* `outputs` of them, at most a strip, of M rows of x. `rest`: room for accumulators
+ * between cuts of K, by rows of x and outputs; or NULL. */
+static void strip(float *sums, __m256 *rest, const float *x, int64_t x_stride, int64_t M,
                   const char *w, int64_t outputs, int64_t K, int dtype)
 {
     const int64_t w_stride = K * pyxglm_itemsize(dtype);
@@ -219,13 +215,13 @@ static void strip(float *sums, workspace *own, const float *x, int64_t x_stride,
             t.sums += WIDE_COLUMNS;
         }
     const int64_t tiles = (outputs - n) / COLUMNS;
-    if (own)
+    if (rest)
         for (int64_t k = 0; k == 0 || k < K; k += CUT_K) {
             t.begin = k;
             t.end = K - k < CUT_K ? K : k + CUT_K;
             t.first = k == 0;
             t.last = t.end == K;
-            multiply(t, own, M, tiles, dtype, COLUMNS);
+            multiply(t, rest, M, tiles, dtype, COLUMNS);
         }
     else
         for (int64_t i = 0; i < tiles; i++) {
@@ -247,15 +243,15 @@ PYXGLM_TARGET_AVX2 static void linear(const pyxglm_linear_args *a, int64_t begin
     const float *x = a->packed ? a->packed : a->x;
     int64_t rows = BLOCK_BYTES / (4 * pyxglm_spread_stride(K));
     rows = rows > BLOCK_ROWS ? BLOCK_ROWS : rows < ROWS ? ROWS : rows / ROWS * ROWS;
-    workspace *own = NULL; /* without memory for it: slower, the same bits */
+    __m256 *rest = NULL; /* without memory for it: slower, the same bits */
     if (a->M >= MANY_ROWS && end - begin >= STRIP)
-        own = pyxglm_scratch(PYXGLM_SCRATCH_KERNEL, sizeof *own);
+        rest = pyxglm_scratch(PYXGLM_SCRATCH_KERNEL, BLOCK_ROWS * STRIP * sizeof *rest);
     float sums[BLOCK_ROWS * STRIP];
     for (int64_t m0 = 0; m0 < a->M; m0 += rows) {
         const int64_t m1 = m0 + rows < a->M ? m0 + rows : a->M;
         for (int64_t n0 = begin; n0 < end; n0 += STRIP) {
             const int64_t n1 = n0 + STRIP < end ? n0 + STRIP : end;
-            strip(sums, own, x + m0 * x_stride, x_stride, m1 - m0,
+            strip(sums, rest, x + m0 * x_stride, x_stride, m1 - m0,
                   (const char *)a->w + n0 * K * pyxglm_itemsize(dtype), n1 - n0, K, dtype);
             finish(a, sums, STRIP, m0, m1, n0, n1);
         }
