@@ -37,8 +37,9 @@ static const char *const entry_names[] = {
     "embed_f32",       "embed_f16",          "embed_bf16",         "layer_norm",
     "softmax",         "log_softmax",        "exp_sum",            "activation_linear",
     "activation_gelu", "activation_gelu_tanh", "activation_relu",  "activation_silu",
-    "linear_f32",      "linear_f16",         "linear_bf16",        "linear_coarse_f32",
-    "linear_coarse_f16", "linear_coarse_bf16", "attention",        "cache_append",
+    "linear_f32",      "linear_f16",         "linear_bf16",        "linear_i8",
+    "linear_coarse_f32", "linear_coarse_f16", "linear_coarse_bf16", "attention",
+    "cache_append",
 };
 #define ENTRIES ((int)(sizeof entry_names / sizeof *entry_names))
 _Static_assert(sizeof(pyxglm_kernels) == sizeof entry_names / sizeof *entry_names * sizeof(void *),

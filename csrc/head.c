@@ -8,17 +8,14 @@
  * the partial results are combined in the order of the blocks.
  *
  * Blocks have a fixed size and rows do not touch, so neither threads nor the
- * number of rows changes a bit.
- *
- * "Better" orders logits totally: NaN before all numbers, then the larger, and
- * of equals the lower id. So the best is what NumPy's argmax finds. */
-#include "internal.h"
+ * number of rows changes a bit. */
+#include "best.h"
 
 #include <math.h>
 #include <stdatomic.h>
 
-#define BLOCK 512 /* logits of a block; with 128 rows they take 256 KiB */
-#define ROWS 128  /* rows of x that are worked on at a time */
+#define BLOCK PYXGLM_HEAD_BLOCK
+#define ROWS 128 /* rows of x that are worked on at a time: logits of a block take 256 KiB */
 
 /* Of one block and one row: the largest logit, the sum of exp(logit - largest),
  * and the best `top` logits with their ids, best first. Arrays over (blocks,
@@ -42,41 +39,6 @@ typedef struct head_job {
 static int64_t blocks_of(const pyxglm_head_args *a)
 {
     return (a->V + BLOCK - 1) / BLOCK;
-}
-
-/* === The best ============================================================= */
-
-/* Puts a logit into a list of at most `top`, best first, of which `*length` are
- * there. Ids must come in ascending order: an equal logit goes behind. */
-static void offer(float *values, int64_t *ids, int64_t *length, int64_t top, float value,
-                  int64_t id)
-{
-    const int is_nan = value != value;
-    int64_t at = *length;
-    while (at > 0 && values[at - 1] == values[at - 1] && (is_nan || value > values[at - 1]))
-        at--;
-    if (at >= top)
-        return;
-    *length = min_i64(*length + 1, top);
-    for (int64_t i = *length - 1; i > at; i--) {
-        values[i] = values[i - 1];
-        ids[i] = ids[i - 1];
-    }
-    values[at] = value;
-    ids[at] = id;
-}
-
-/* The best of `width` logits, the first of which has id `first`. */
-static void best_of(float *values, int64_t *ids, int64_t top, const float *logits, int64_t width,
-                    int64_t first)
-{
-    int64_t length = 0, i = 0;
-    for (; i < width && length < top; i++)
-        offer(values, ids, &length, top, logits[i], first + i);
-    /* Nearly every logit fails this one comparison, which is false for NaN. */
-    for (; i < width; i++)
-        if (!(logits[i] <= values[top - 1]))
-            offer(values, ids, &length, top, logits[i], first + i);
 }
 
 /* === Blocks =============================================================== */
@@ -182,6 +144,14 @@ static int run(const pyxglm_head_args *a, int dtype, int level, int coarse)
     head_job job = {.a = a, .table = pyxglm_table(level), .dtype = dtype};
     if (!job.table)
         return PYXGLM_NO_LEVEL;
+    if (!coarse && pyxglm_shortlist_serves(a)) {
+        int done;
+        const int status = pyxglm_head_by_shortlist(a, dtype, job.table, &done);
+        if (status != PYXGLM_OK || done)
+            return status;
+    }
+    for (int64_t m = 0; a->computed && m < a->M; m++)
+        a->computed[m] = a->V;
     job.kernel = pyxglm_linear_kernel(job.table, dtype, coarse);
     if (!partials_for(&job, min_i64(a->M, ROWS)))
         return PYXGLM_NO_MEMORY;

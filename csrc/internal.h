@@ -111,7 +111,7 @@ PYXGLM_INLINE float pyxglm_round_bf16(float x)
 /* Bytes of one stored number. */
 PYXGLM_INLINE int64_t pyxglm_itemsize(int dtype)
 {
-    return PYXGLM_STORED(dtype) == PYXGLM_F32 ? 4 : 2;
+    return PYXGLM_STORED(dtype) == PYXGLM_F32 ? 4 : PYXGLM_STORED(dtype) == PYXGLM_I8 ? 1 : 2;
 }
 
 /* Weight i of an array stored as `dtype`. With a constant dtype the choices
@@ -124,6 +124,8 @@ PYXGLM_INLINE float pyxglm_weight(const void *w, int64_t i, int dtype)
         x = pyxglm_load_f32(p);
     else if (PYXGLM_STORED(dtype) == PYXGLM_F16)
         x = pyxglm_widen_f16(pyxglm_load_u16(p));
+    else if (PYXGLM_STORED(dtype) == PYXGLM_I8)
+        x = (float)*(const int8_t *)p;
     else
         x = pyxglm_widen_bf16(pyxglm_load_u16(p));
     return dtype & PYXGLM_ROUNDED ? pyxglm_round_bf16(x) : x;
@@ -226,6 +228,14 @@ pyxglm_linear_fn *pyxglm_linear_kernel(const pyxglm_kernels *table, int dtype, i
  * the calling thread: `rounded` and `packed` of the arguments, for outputs up to N. */
 int pyxglm_linear_prepare(pyxglm_linear_args *a, pyxglm_linear_fn *kernel, int dtype,
                           int coarse);
+
+/* === The head with a shortlist ============================================ */
+
+/* Whether a call is one that its shortlist serves; and the call. `done` is 0 if some
+ * x is of no use for it, and nothing has been written then. */
+int pyxglm_shortlist_serves(const pyxglm_head_args *a);
+int pyxglm_head_by_shortlist(const pyxglm_head_args *a, int dtype, const pyxglm_kernels *table,
+                             int *done);
 
 /* === The table of kernels ================================================ */
 

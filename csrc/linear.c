@@ -63,8 +63,9 @@ static int on_pairs(pyxglm_linear_fn *kernel)
 static int on_vectors(pyxglm_linear_fn *kernel)
 {
     return kernel == pyxglm_linear_f32_avx2 || kernel == pyxglm_linear_f16_avx2 ||
-           kernel == pyxglm_linear_bf16_avx2 || kernel == pyxglm_linear_f32_avx512 ||
-           kernel == pyxglm_linear_f16_avx512 || kernel == pyxglm_linear_bf16_avx512;
+           kernel == pyxglm_linear_bf16_avx2 || kernel == pyxglm_linear_i8_avx2 ||
+           kernel == pyxglm_linear_f32_avx512 || kernel == pyxglm_linear_f16_avx512 ||
+           kernel == pyxglm_linear_bf16_avx512 || kernel == pyxglm_linear_i8_avx512;
 }
 
 /* Whether rows of x are copied, `pyxglm_spread_stride` apart. Where vectors of x lie

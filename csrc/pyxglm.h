@@ -39,8 +39,15 @@ enum {
     PYXGLM_LEVELS = 5
 };
 
-/* How weights are stored. bfloat16 is the upper half of a float32. */
-enum { PYXGLM_F32 = 0, PYXGLM_F16 = 1, PYXGLM_BF16 = 2, PYXGLM_DTYPES = 3 };
+/* How weights are stored. bfloat16 is the upper half of a float32. Whole numbers of
+ * 8 bits (signed) are for `linear` alone: the codes of a shortlist, see below. */
+enum {
+    PYXGLM_F32 = 0,
+    PYXGLM_F16 = 1,
+    PYXGLM_BF16 = 2,
+    PYXGLM_I8 = 3,
+    PYXGLM_DTYPES = 4
+};
 
 /* Activations that `linear` can apply to its sum, and that stand alone. */
 enum {
@@ -182,7 +189,7 @@ typedef struct pyxglm_kernels {
     pyxglm_map_fn *log_softmax;
     pyxglm_exp_sum_fn *exp_sum;
     pyxglm_map_fn *activation[5];      /* by activation; [PYXGLM_LINEAR] copies */
-    pyxglm_linear_fn *linear[3];       /* by dtype */
+    pyxglm_linear_fn *linear[4];       /* by dtype */
     pyxglm_linear_fn *linear_coarse[3]; /* by dtype */
     pyxglm_attention_fn *attention;
     pyxglm_cache_append_fn *cache_append;
@@ -317,6 +324,31 @@ int64_t pyxglm_limit_bf16_pairs(int64_t rounds);
  * The logits have the bits that `linear` gives them. Blocks of the vocabulary
  * of fixed size are reduced one by one and combined in order, so the number of
  * threads and of rows moves no bit. */
+/* What makes finding the best cheaper: a copy of w in whole numbers of 8 bits, and
+ * how far each row's logit may be from what that says, for an x of length 1:
+ *
+ *   |logit - scales[v] (codes[v,:] . x)|  <=  radii[v] |x|
+ *
+ * with all roundings (csrc/shortlist.c). A radius is infinite where nothing can be
+ * said. Tokens that may be among the best get their logits from w itself: ids and
+ * values keep their bits. It serves few rows of x, `top` up to 128, and no other
+ * question; else it is not looked at. */
+typedef struct pyxglm_shortlist {
+    const int8_t *codes; /* (V, K) */
+    const float *scales; /* (V) */
+    const float *radii;  /* (V) */
+} pyxglm_shortlist;
+
+/* Makes one of w, stored as `dtype`. The same bits on every level. */
+typedef struct pyxglm_shortlist_args {
+    int8_t *codes; /* (V, K) */
+    float *scales; /* (V) */
+    float *radii;  /* (V) */
+    const void *w; /* (V, K), stored as the call's dtype */
+    int64_t V, K;
+} pyxglm_shortlist_args;
+int pyxglm_run_shortlist(const pyxglm_shortlist_args *a, int dtype, int level);
+
 typedef struct pyxglm_head_args {
     const float *x;         /* (M, K) */
     const void *w;          /* (V, K), stored as the call's dtype */
@@ -325,10 +357,13 @@ typedef struct pyxglm_head_args {
     const int64_t *targets; /* (M), or NULL */
     float *target_logits;   /* (M), or NULL if `targets` is */
     float *log_sums;        /* (M), or NULL */
+    const pyxglm_shortlist *shortlist; /* of w, or NULL */
+    int64_t *computed;      /* (M): how many logits were computed; or NULL */
     int64_t top, M, V, K;
 } pyxglm_head_args;
 int pyxglm_run_head(const pyxglm_head_args *a, int dtype, int level);
 
-/* The same of bf16(x) bf16(w)^T: of the logits of linear_coarse. */
+/* The same of bf16(x) bf16(w)^T: of the logits of linear_coarse, and without a
+ * shortlist. */
 int pyxglm_run_head_coarse(const pyxglm_head_args *a, int dtype, int level);
 #endif

@@ -290,8 +290,9 @@ class XGLMPreTrainedModel(StorageMixin, TrainingMixin, VocabularyMixin):
         return model
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out the operations: a module cannot be copied or pickled."""
-        return {name: value for name, value in vars(self).items() if name != "_ops"}
+        """Leave out the operations, which cannot be pickled, and what can be made again."""
+        left_out = ("_ops", "_shortlist")
+        return {name: value for name, value in vars(self).items() if name not in left_out}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, _ops=backend_module(state["backend"], state["compute"]))

@@ -18,6 +18,7 @@ void pyxglm_fill_neon(pyxglm_kernels *table)
     table->linear[PYXGLM_F32] = pyxglm_linear_f32_neon;
     table->linear[PYXGLM_F16] = pyxglm_linear_f16_neon;
     table->linear[PYXGLM_BF16] = pyxglm_linear_bf16_neon;
+    table->linear[PYXGLM_I8] = pyxglm_linear_i8_neon;
     table->linear_coarse[PYXGLM_F32] = pyxglm_linear_coarse_f32_neon;
     table->linear_coarse[PYXGLM_F16] = pyxglm_linear_coarse_f16_neon;
     table->linear_coarse[PYXGLM_BF16] = pyxglm_linear_coarse_bf16_neon;

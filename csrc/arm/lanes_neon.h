@@ -80,6 +80,12 @@ PYXGLM_INLINE float32x4_t load_weights(const void *w, int64_t i, int dtype)
     const uint8_t *p = (const uint8_t *)w + i * pyxglm_itemsize(dtype);
     if (PYXGLM_STORED(dtype) == PYXGLM_F32)
         return rounded_if(vreinterpretq_f32_u8(vld1q_u8(p)), dtype);
+    if (PYXGLM_STORED(dtype) == PYXGLM_I8) {
+        uint32_t four;
+        memcpy(&four, p, sizeof four);
+        const int16x8_t wide = vmovl_s8(vreinterpret_s8_u32(vdup_n_u32(four)));
+        return vcvtq_f32_s32(vmovl_s16(vget_low_s16(wide)));
+    }
     return rounded_if(widen_f32x4(vreinterpret_u16_u8(vld1_u8(p)), dtype), dtype);
 }
 

@@ -215,6 +215,11 @@ void pyxglm_linear_bf16_neon(const pyxglm_linear_args *a, int64_t begin, int64_t
     linear(a, begin, end, PYXGLM_BF16);
 }
 
+void pyxglm_linear_i8_neon(const pyxglm_linear_args *a, int64_t begin, int64_t end)
+{
+    linear(a, begin, end, PYXGLM_I8);
+}
+
 /* bf16(x) bf16(w)^T: the same sums, of rounded numbers. What is
  * rounded into the buffer of a tile is rounded once for many rows of x. */
 PYXGLM_INLINE void linear_coarse(const pyxglm_linear_args *a, int64_t begin, int64_t end,

@@ -86,7 +86,7 @@ const char *case_op(const case_file *file)
 
 int case_dtype(const case_file *file)
 {
-    static const char *const names[] = {"float32", "float16", "bfloat16"};
+    static const char *const names[] = {"float32", "float16", "bfloat16", "int8"};
     for (int dtype = 0; dtype < PYXGLM_DTYPES; dtype++)
         if (case_find(file, "op", names[dtype]).content)
             return dtype;

@@ -183,7 +183,7 @@ static void check(const case_file *file, int level)
 /* Whether a case of `op` and a stored dtype tries an entry of the table. */
 static int tries(const char *op, int dtype, const char *entry)
 {
-    static const char *const suffixes[PYXGLM_DTYPES] = {"_f32", "_f16", "_bf16"};
+    static const char *const suffixes[PYXGLM_DTYPES] = {"_f32", "_f16", "_bf16", "_i8"};
     char name[40];
     snprintf(name, sizeof name, "%s%s", op, suffixes[dtype]);
     return !strcmp(entry, name) || !strcmp(entry, op) ||

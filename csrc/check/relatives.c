@@ -1,6 +1,7 @@
 /* What pyxglm/check/invariance.py asks of the kernels of a machine that runs
  * Python, asked of one that runs this program alone: a row of `linear` does not
- * know how many rows there are, a query does not know the others. */
+ * know how many rows there are, a query does not know the others, and a shortlist
+ * does not show. */
 #include "relatives.h"
 
 #include <stdlib.h>
@@ -93,6 +94,36 @@ static int outputs_alone_agree(const call *whole, int level)
     return agree;
 }
 
+/* Some rows of the head, the best of which are found by a shortlist. */
+static int shortlist_agrees(const call *whole, int level, int64_t rows, int threads)
+{
+    const pyxglm_head_args *all = &whole->args.head;
+    const int64_t V = all->V, K = all->K, top = all->top;
+    const pyxglm_shortlist_args made = {.codes = array(whole, V * K, 1),
+                                        .scales = array(whole, V, sizeof(float)),
+                                        .radii = array(whole, V, sizeof(float)),
+                                        .w = all->w, .V = V, .K = K};
+    const pyxglm_shortlist shortlist = {made.codes, made.scales, made.radii};
+    pyxglm_head_args some = {.x = all->x, .w = all->w, .shortlist = &shortlist,
+                             .ids = array(whole, rows * top, sizeof(int64_t)),
+                             .values = array(whole, rows * top, sizeof(float)),
+                             .computed = array(whole, rows, sizeof(int64_t)),
+                             .top = top, .M = rows, .V = V, .K = K};
+    pyxglm_set_num_threads(threads);
+    int agree = pyxglm_run_shortlist(&made, whole->dtype, level) == PYXGLM_OK &&
+                pyxglm_run_head(&some, whole->dtype, level) == PYXGLM_OK;
+    for (int64_t i = 0; i < rows * top; i++)
+        agree = agree && some.ids[i] == all->ids[i];
+    agree = agree && same_numbers(some.values, all->values, rows * top);
+    free(made.codes);
+    free(made.scales);
+    free(made.radii);
+    free(some.ids);
+    free(some.values);
+    free(some.computed);
+    return agree;
+}
+
 const char *relatives_differ(const call *whole, int level)
 {
     if (is_linear(whole->op) && whole->args.linear.M > 0) {
@@ -103,6 +134,10 @@ const char *relatives_differ(const call *whole, int level)
         if (!rows_agree(whole, level, M / 2, MANY))
             return "a row among 37 differs in a bit from the same row among all";
     }
+    if (!strcmp(whole->op, "head") && whole->args.head.top > 0)
+        for (int threads = 1; threads <= 3; threads++)
+            if (!shortlist_agrees(whole, level, min_i64(threads, whole->args.head.M), threads))
+                return "with a shortlist the best differ in a bit";
     if (!strcmp(whole->op, "attention")) {
         const pyxglm_attention_args *a = &whole->args.attention;
         for (int64_t b = 0; b < a->B; b++)

@@ -62,6 +62,11 @@ void pyxglm_linear_bf16_scalar(const pyxglm_linear_args *a, int64_t begin, int64
     linear(a, begin, end, PYXGLM_BF16);
 }
 
+void pyxglm_linear_i8_scalar(const pyxglm_linear_args *a, int64_t begin, int64_t end)
+{
+    linear(a, begin, end, PYXGLM_I8);
+}
+
 /* bf16(x) bf16(w)^T: the same sums, of rounded numbers. */
 PYXGLM_INLINE void linear_coarse(const pyxglm_linear_args *a, int64_t begin, int64_t end,
                                  int dtype)

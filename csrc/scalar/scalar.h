@@ -43,7 +43,8 @@ pyxglm_map_fn pyxglm_softmax_scalar, pyxglm_log_softmax_scalar;
 pyxglm_exp_sum_fn pyxglm_exp_sum_scalar;
 pyxglm_map_fn pyxglm_copy_scalar, pyxglm_gelu_scalar, pyxglm_gelu_tanh_scalar,
     pyxglm_relu_scalar, pyxglm_silu_scalar;
-pyxglm_linear_fn pyxglm_linear_f32_scalar, pyxglm_linear_f16_scalar, pyxglm_linear_bf16_scalar;
+pyxglm_linear_fn pyxglm_linear_f32_scalar, pyxglm_linear_f16_scalar, pyxglm_linear_bf16_scalar,
+    pyxglm_linear_i8_scalar;
 pyxglm_linear_fn pyxglm_linear_coarse_f32_scalar, pyxglm_linear_coarse_f16_scalar,
     pyxglm_linear_coarse_bf16_scalar;
 pyxglm_attention_fn pyxglm_attention_scalar;

@@ -19,6 +19,7 @@ void pyxglm_fill_avx2(pyxglm_kernels *table)
     table->linear[PYXGLM_F32] = pyxglm_linear_f32_avx2;
     table->linear[PYXGLM_F16] = pyxglm_linear_f16_avx2;
     table->linear[PYXGLM_BF16] = pyxglm_linear_bf16_avx2;
+    table->linear[PYXGLM_I8] = pyxglm_linear_i8_avx2;
     table->linear_coarse[PYXGLM_F32] = pyxglm_linear_coarse_f32_avx2;
     table->linear_coarse[PYXGLM_F16] = pyxglm_linear_coarse_f16_avx2;
     table->linear_coarse[PYXGLM_BF16] = pyxglm_linear_coarse_bf16_avx2;
@@ -39,6 +40,7 @@ void pyxglm_fill_avx512(pyxglm_kernels *table)
     table->linear[PYXGLM_F32] = pyxglm_linear_f32_avx512;
     table->linear[PYXGLM_F16] = pyxglm_linear_f16_avx512;
     table->linear[PYXGLM_BF16] = pyxglm_linear_bf16_avx512;
+    table->linear[PYXGLM_I8] = pyxglm_linear_i8_avx512;
     const int pairs = pyxglm_bf16_pairs(); /* no level of its own: one operation has it */
     table->linear_coarse[PYXGLM_F32] =
         pairs ? pyxglm_linear_coarse_f32_avx512_bf16 : pyxglm_linear_coarse_f32_avx512;

@@ -68,11 +68,19 @@ INLINE256 __m256 rounded_if(__m256 x, int dtype)
     return dtype & PYXGLM_ROUNDED ? rounded_f32x8(x) : x;
 }
 
+/* 8 whole numbers of 8 bits, as floats. */
+INLINE256 __m256 widen_i8x8(__m128i stored)
+{
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(stored));
+}
+
 /* Weights [i, i + 8) of an array stored as `dtype`. */
 INLINE256 __m256 load_weights(const void *w, int64_t i, int dtype)
 {
     if (PYXGLM_STORED(dtype) == PYXGLM_F32)
         return rounded_if(_mm256_loadu_ps((const float *)w + i), dtype);
+    if (PYXGLM_STORED(dtype) == PYXGLM_I8)
+        return widen_i8x8(_mm_loadl_epi64((const void *)((const int8_t *)w + i)));
     const __m128i stored = _mm_loadu_si128((const void *)((const uint16_t *)w + i));
     return rounded_if(widen_f32x8(stored, dtype), dtype);
 }
@@ -83,7 +91,10 @@ INLINE256 __m256 load_first_weights(const void *w, int64_t i, int dtype, int64_t
     if (PYXGLM_STORED(dtype) == PYXGLM_F32)
         return rounded_if(load_first((const float *)w + i, n), dtype);
     uint16_t stored[LANES] = {0};
-    memcpy(stored, (const uint16_t *)w + i, (size_t)n * sizeof *stored);
+    const int64_t itemsize = pyxglm_itemsize(dtype);
+    memcpy(stored, (const char *)w + i * itemsize, (size_t)(n * itemsize));
+    if (PYXGLM_STORED(dtype) == PYXGLM_I8)
+        return widen_i8x8(_mm_loadl_epi64((const void *)stored));
     return rounded_if(widen_f32x8(_mm_loadu_si128((const void *)stored), dtype), dtype);
 }
 

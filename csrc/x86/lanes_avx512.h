@@ -43,9 +43,17 @@ INLINE512 __m512 widen_f32x16(__m256i stored, int dtype)
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(stored), 16));
 }
 
+/* 16 whole numbers of 8 bits, as floats. */
+INLINE512 __m512 widen_i8x16(__m128i stored)
+{
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(stored));
+}
+
 /* Weights [i, i + 16) of an array stored as `dtype`, as floats. */
 INLINE512 __m512 load_weights(const void *w, int64_t i, int dtype)
 {
+    if (PYXGLM_STORED(dtype) == PYXGLM_I8)
+        return widen_i8x16(_mm_loadu_si128((const void *)((const int8_t *)w + i)));
     const __m512 x =
         PYXGLM_STORED(dtype) == PYXGLM_F32
             ? _mm512_loadu_ps((const float *)w + i)
@@ -55,6 +63,8 @@ INLINE512 __m512 load_weights(const void *w, int64_t i, int dtype)
 
 INLINE512 __m512 load_weights_masked(const void *w, int64_t i, int dtype, __mmask16 mask)
 {
+    if (PYXGLM_STORED(dtype) == PYXGLM_I8)
+        return widen_i8x16(_mm_maskz_loadu_epi8(mask, (const int8_t *)w + i));
     const __m512 x =
         PYXGLM_STORED(dtype) == PYXGLM_F32
             ? _mm512_maskz_loadu_ps(mask, (const float *)w + i)

@@ -145,6 +145,7 @@ INLINE256 void tile(const tile_args *t, int dtype, int R, int C)
 TILES_OF(f32, PYXGLM_F32)
 TILES_OF(f16, PYXGLM_F16)
 TILES_OF(bf16, PYXGLM_BF16)
+TILES_OF(i8, PYXGLM_I8)
 TILES_OF(f32_rounded, PYXGLM_F32 | PYXGLM_ROUNDED)
 TILES_OF(f16_rounded, PYXGLM_F16 | PYXGLM_ROUNDED)
 
@@ -155,6 +156,7 @@ TILES_OF(f16_rounded, PYXGLM_F16 | PYXGLM_ROUNDED)
      tile_2x6_##suffix}
 static tile_fn *const tile_fns[][ROWS + 3] = {
     [PYXGLM_F32] = ALL_OF(f32), [PYXGLM_F16] = ALL_OF(f16), [PYXGLM_BF16] = ALL_OF(bf16),
+    [PYXGLM_I8] = ALL_OF(i8),
     [PYXGLM_F32 | PYXGLM_ROUNDED] = ALL_OF(f32_rounded),
     [PYXGLM_F16 | PYXGLM_ROUNDED] = ALL_OF(f16_rounded)};
 
@@ -274,6 +276,12 @@ PYXGLM_TARGET_AVX2 void pyxglm_linear_bf16_avx2(const pyxglm_linear_args *a, int
                                                 int64_t end)
 {
     linear(a, begin, end, PYXGLM_BF16);
+}
+
+PYXGLM_TARGET_AVX2 void pyxglm_linear_i8_avx2(const pyxglm_linear_args *a, int64_t begin,
+                                              int64_t end)
+{
+    linear(a, begin, end, PYXGLM_I8);
 }
 
 /* bf16(x) bf16(w)^T: the same sums, of rounded numbers. Rounding

@@ -20,7 +20,8 @@
  * For one row, memory is the limit. A row of 16-bit weights at a time, read
  * from first to last, comes at 94 % of the speed of a plain read loop, tiles of
  * 4 rows at 80 % (one chain of FMAs takes 8 bytes a cycle, more than comes;
- * 32-bit weights would need twice that, and stay with 4). The prefetch runs
+ * 32-bit weights would need twice that, and stay with 4; of 8 bits it takes 4,
+ * too few). The prefetch runs
  * 16 KiB ahead: a row of 2 KiB ends before the hardware has understood it. */
 #include "finish_avx512.h"
 
@@ -139,7 +140,7 @@ INLINE512 void block(const pyxglm_linear_args *a, int64_t m0, int64_t m1, int64_
     const int64_t K = a->K, w_stride = K * pyxglm_itemsize(dtype);
     const int64_t x_stride = a->packed ? pyxglm_spread_stride(K) : K;
     const float *x = (a->packed ? (const float *)a->packed : a->x) + m0 * x_stride;
-    const int alone = m1 - m0 == 1 && PYXGLM_STORED(dtype) != PYXGLM_F32;
+    const int alone = m1 - m0 == 1 && pyxglm_itemsize(dtype) == 2;
     float sums[BLOCK_ROWS * STRIP];
     for (int64_t n0 = begin; n0 < end; n0 += STRIP) {
         const int64_t n1 = n0 + STRIP < end ? n0 + STRIP : end;
@@ -177,6 +178,12 @@ PYXGLM_TARGET_AVX512 void pyxglm_linear_bf16_avx512(const pyxglm_linear_args *a,
                                                     int64_t end)
 {
     linear(a, begin, end, PYXGLM_BF16);
+}
+
+PYXGLM_TARGET_AVX512 void pyxglm_linear_i8_avx512(const pyxglm_linear_args *a, int64_t begin,
+                                                  int64_t end)
+{
+    linear(a, begin, end, PYXGLM_I8);
 }
 
 /* bf16(x) bf16(w)^T: the same sums, of rounded numbers. For CPUs

@@ -25,7 +25,7 @@
 #define PANEL_BYTES 278528 /* most that a panel may take of L2 */
 
 /* From so many rows of x on, weights pass by way of a panel: by dtype. */
-static const int64_t panel_rows[PYXGLM_DTYPES] = {
+static const int64_t panel_rows[PYXGLM_BF16 + 1] = {
     [PYXGLM_F32] = 18, [PYXGLM_F16] = 12, [PYXGLM_BF16] = 24};
 
 /* === Few rows ============================================================ */

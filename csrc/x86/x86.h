@@ -9,7 +9,8 @@ pyxglm_layer_norm_fn pyxglm_layer_norm_avx2;
 pyxglm_map_fn pyxglm_softmax_avx2, pyxglm_log_softmax_avx2;
 pyxglm_map_fn pyxglm_gelu_avx2, pyxglm_gelu_tanh_avx2, pyxglm_relu_avx2, pyxglm_silu_avx2;
 pyxglm_exp_sum_fn pyxglm_exp_sum_avx2;
-pyxglm_linear_fn pyxglm_linear_f32_avx2, pyxglm_linear_f16_avx2, pyxglm_linear_bf16_avx2;
+pyxglm_linear_fn pyxglm_linear_f32_avx2, pyxglm_linear_f16_avx2, pyxglm_linear_bf16_avx2,
+    pyxglm_linear_i8_avx2;
 pyxglm_linear_fn pyxglm_linear_coarse_f32_avx2, pyxglm_linear_coarse_f16_avx2,
     pyxglm_linear_coarse_bf16_avx2;
 pyxglm_attention_fn pyxglm_attention_avx2;
@@ -18,7 +19,8 @@ pyxglm_layer_norm_fn pyxglm_layer_norm_avx512;
 pyxglm_map_fn pyxglm_softmax_avx512, pyxglm_log_softmax_avx512;
 pyxglm_map_fn pyxglm_gelu_avx512, pyxglm_gelu_tanh_avx512, pyxglm_silu_avx512;
 pyxglm_exp_sum_fn pyxglm_exp_sum_avx512;
-pyxglm_linear_fn pyxglm_linear_f32_avx512, pyxglm_linear_f16_avx512, pyxglm_linear_bf16_avx512;
+pyxglm_linear_fn pyxglm_linear_f32_avx512, pyxglm_linear_f16_avx512, pyxglm_linear_bf16_avx512,
+    pyxglm_linear_i8_avx512;
 pyxglm_linear_fn pyxglm_linear_coarse_f32_avx512, pyxglm_linear_coarse_f16_avx512,
     pyxglm_linear_coarse_bf16_avx512;
 pyxglm_attention_fn pyxglm_attention_avx512;

@@ -219,7 +219,7 @@ OPS: dict[str, Op] = {
         name: Op(function, ("float32",), _plain, "D", any_shape="D")
         for name, function in ACTIVATIONS.items()
     },
-    "linear": Op(reference.linear, KERNEL_DTYPES, _linear, "BTIO"),
+    "linear": Op(reference.linear, (*KERNEL_DTYPES, "int8"), _linear, "BTIO"),
     "linear_coarse": Op(coarse.linear, KERNEL_DTYPES, _linear, "BTIO"),
     "attention": Op(reference.attention, ("float32",), _attention, "T", largest={"B": 3}),
     "cache_append": Op(reference.cache_append, ("float32",), _cache_append, "BT"),

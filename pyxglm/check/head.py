@@ -2,7 +2,8 @@
 
 It promises the bits of `linear`'s logits. So the best tokens and the targets'
 logits must be exactly those found in the logits that the same level's `linear`
-computes; the log of the sum has a bound of its own (`head_cases.log_sums`).
+computes, and a shortlist must not show; the log of the sum has a bound of its
+own (`head_cases.log_sums`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pyxglm.check.head_cases import HeadCase, cases, log_sums
 from pyxglm.check.problems import problem
 from pyxglm.check.verify import THREADS, Outcome
 from pyxglm.dtypes import Array
+from pyxglm.ops.shortlist import LARGEST, SMALLEST, Shortlist, candidates
 
 Found = dict[str, Array]
 
@@ -63,9 +65,11 @@ def _verify(case: HeadCase, level: int, rng: np.random.Generator, outcome: Outco
         if _differ(again, found):
             outcome.add(product, f"head: {count} threads: the results differ in a bit")
     row = int(rng.integers(0, M))
-    one, _ = _run(case.row(row), level, rng)
+    one, _ = _run(case.rows(row, 1), level, rng)
     if _differ(one, {name: array[row : row + 1] for name, array in found.items()}):
         outcome.add(product, f"head: row {row} alone: the results differ in a bit")
+    if top and product.op == "linear":
+        _check_shortlist(case, level, rng, found, outcome)
 
 
 def _logits(case: Case, level: int) -> Array:
@@ -77,8 +81,68 @@ def _logits(case: Case, level: int) -> Array:
     return np.asarray(logits[given.outputs["y"].places[0][0]])
 
 
-def _run(case: HeadCase, level: int, rng: np.random.Generator) -> tuple[Found, list[str]]:
-    """Call the entry point on guarded memory; return the results, and what it should not do."""
+def _check_shortlist(
+    case: HeadCase, level: int, rng: np.random.Generator, found: Found, outcome: Outcome
+) -> None:
+    """Ask for the best of few rows by a shortlist, which must not show in the result.
+
+    The result alone would not show a radius that is too short by a little: that no
+    logit is outside of its interval is checked for each.
+    """
+    first = int(rng.integers(0, len(case.x)))
+    some = case.rows(first, int(rng.integers(1, 5)))
+    shortlist, damage = _shortlist(some, level, rng)
+    again, more = _run(some, level, rng, shortlist)
+    for complaint in (*damage, *more):
+        outcome.add(some.product, f"shortlist: {complaint}")
+    wanted = {name: found[name][first : first + len(some.x)] for name in ("ids", "values")}
+    if (again["ids"] != wanted["ids"]).any():
+        outcome.add(some.product, "shortlist: ids are not those that are found without")
+    if bits_differ(again["values"], np.ascontiguousarray(wanted["values"])).any():
+        outcome.add(some.product, "shortlist: values differ in a bit from those without")
+    lengths_M = np.linalg.norm(some.x.astype(np.float64), axis=1)
+    with np.errstate(all="ignore"):
+        scores_MV = some.x.astype(np.float64) @ shortlist.codes_VD.astype(np.float64).T
+        off_MV = np.abs(_logits(some.product, level) - scores_MV * shortlist.scales_V)
+        reach_MV = lengths_M[:, None] * shortlist.radii_V
+    served_M1 = ((lengths_M >= SMALLEST) & (lengths_M <= LARGEST))[:, None]
+    if (served_M1 & np.isfinite(reach_MV) & ~(off_MV <= reach_MV)).any():
+        outcome.add(some.product, "shortlist: a logit is further from its score than the radius")
+    wider = shortlist._replace(radii_V=1.01 * shortlist.radii_V)
+    for computed, x_K in zip(again["computed"].tolist(), some.x, strict=True):
+        if served_M1.all() and computed > len(candidates(x_K, wider, case.top)):
+            outcome.add(some.product, f"shortlist: {computed} logits were computed, too many")
+
+
+def _shortlist(case: HeadCase, level: int, rng: np.random.Generator) -> tuple[Shortlist, list[str]]:
+    """Make a shortlist on guarded memory; return it, and what was damaged."""
+    lib, ffi = native.library().lib, native.library().ffi
+    V, K = case.w.shape
+    outputs = {"codes": Guarded(rng, np.dtype(np.int8), V * K, False)}
+    for name in ("scales", "radii"):
+        outputs[name] = Guarded(rng, np.dtype(np.float32), V, False)
+    w = Guarded(rng, case.w.dtype, case.w.size, True)
+    w.view[:] = case.w.reshape(-1)
+    arguments = ffi.new("pyxglm_shortlist_args *", {"V": V, "K": K})
+    fields = dict(ffi.typeof("pyxglm_shortlist_args").fields)
+    for name, one in {**outputs, "w": w}.items():
+        setattr(arguments, name, ffi.cast(fields[name].type, one.view.ctypes.data))
+    stored = list(native.SUFFIXES).index(case.product.dtype)
+    code = lib.pyxglm_run_shortlist(arguments, stored, level)
+    if code != lib.PYXGLM_OK:
+        raise RuntimeError(f"pyxglm_run_shortlist returned {code}, expected 0")
+    damage = [f"wrote outside {k}" for k, one in outputs.items() if not one.margins_are_whole()]
+    codes, scales_V, radii_V = (one.view.copy() for one in outputs.values())
+    return Shortlist(codes.reshape(V, K), scales_V, radii_V), damage
+
+
+def _run(
+    case: HeadCase, level: int, rng: np.random.Generator, shortlist: Shortlist | None = None
+) -> tuple[Found, list[str]]:
+    """Call the entry point on guarded memory; return the results, and what it should not do.
+
+    A shortlist serves no other question than that for the best.
+    """
     lib, ffi = native.library().lib, native.library().ffi
     x_MK, w_VK, top = case.x, case.w, case.top
     (M, K), V = x_MK.shape, len(w_VK)
@@ -86,14 +150,17 @@ def _run(case: HeadCase, level: int, rng: np.random.Generator) -> tuple[Found, l
     shapes: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {
         "ids": (whole, (M, top)),
         "values": (single, (M, top)),
-        "target_logits": (single, (M,)),
-        "log_sums": (single, (M,)),
     }
+    inputs = {"x": x_MK.reshape(-1), "w": w_VK.reshape(-1)}
+    if shortlist is None:
+        shapes |= {"target_logits": (single, (M,)), "log_sums": (single, (M,))}
+        inputs["targets"] = case.targets_M
+    else:
+        shapes["computed"] = (whole, (M,))
     outputs = {
         name: Guarded(rng, dtype, int(np.prod(shape)), False)
         for name, (dtype, shape) in shapes.items()
     }
-    inputs = {"x": x_MK.reshape(-1), "w": w_VK.reshape(-1), "targets": case.targets_M}
     guarded = {
         name: Guarded(rng, array.dtype, array.size, name == "w") for name, array in inputs.items()
     }
@@ -103,6 +170,12 @@ def _run(case: HeadCase, level: int, rng: np.random.Generator) -> tuple[Found, l
     fields = dict(ffi.typeof("pyxglm_head_args").fields)
     for name, one in {**outputs, **guarded}.items():
         setattr(arguments, name, ffi.cast(fields[name].type, one.view.ctypes.data))
+    if shortlist is not None:
+        kinds = ("int8_t *", "float *", "float *")
+        listed = ffi.new("pyxglm_shortlist *", [
+            ffi.cast(kind, array.ctypes.data) for kind, array in zip(kinds, shortlist, strict=True)
+        ])  # fmt: skip
+        arguments.shortlist = listed
     stored = list(native.SUFFIXES).index(case.product.dtype)
     op = "head" if case.product.op == "linear" else "head_coarse"
     code = getattr(lib, f"pyxglm_run_{op}")(arguments, stored, level)

@@ -51,11 +51,12 @@ class HeadCase:
         w_VK: Array = self.product.arguments["weight_OI"]
         return w_VK
 
-    def row(self, m: int) -> HeadCase:
-        """Return the case of one row alone."""
-        given = {**self.product.arguments, "x_BTI": self.x[None, m : m + 1]}
+    def rows(self, first: int, count: int) -> HeadCase:
+        """Return the case of some rows alone."""
+        some = slice(first, first + count)
+        given = {**self.product.arguments, "x_BTI": self.x[None, some]}
         product = Case(self.product.op, self.product.dtype, given, self.product.origin)
-        return HeadCase(product, self.top, self.targets_M[m : m + 1])
+        return HeadCase(product, self.top, self.targets_M[some])
 
 
 def cases(

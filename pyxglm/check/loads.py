@@ -65,7 +65,7 @@ def loads(op: str, dtype: str) -> Iterator[Load]:
     def case(**arguments: Any) -> Case:
         return Case(op, dtype, arguments, "bench")
 
-    stored = 4 if dtype == "float32" else 2
+    stored = {"float32": 4, "int8": 1}.get(dtype, 2)
     if op == "embed":
         given = case(
             ids_BT=rng.integers(0, 32000, (1, R)), positions_BT=np.arange(R)[None],

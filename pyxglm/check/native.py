@@ -18,7 +18,7 @@ from pyxglm.check.problems import ACTIVATION_NUMBERS, Problem
 from pyxglm.dtypes import Array
 
 #: Suffixes of entries in the library's table, by stored dtype, in the order of its enum.
-SUFFIXES = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
+SUFFIXES = {"float32": "f32", "float16": "f16", "bfloat16": "bf16", "int8": "i8"}
 
 #: The struct of each operation; maps share one.
 _STRUCTS = {name: name for name in ("embed", "layer_norm", "linear", "attention", "cache_append")}

@@ -58,7 +58,7 @@ def variants(wanted: Filter) -> list[Variant]:
     names = {
         "op": list(dtypes),
         "isa": list(levels),
-        "dtype": list(KERNEL_DTYPES),
+        "dtype": list(dict.fromkeys(dtype for each in dtypes.values() for dtype in each)),
     }
     for option, known in names.items():
         pattern = getattr(wanted, option)

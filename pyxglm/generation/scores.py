@@ -20,6 +20,7 @@ from pyxglm.generation.repetition import Repetition
 from pyxglm.inputs import positions as checked_positions
 from pyxglm.inputs import token_ids
 from pyxglm.modeling import XGLMForCausalLM, XGLMModel
+from pyxglm.ops.shortlist import Shortlist
 from pyxglm.packing import decode_packed, join
 from pyxglm.pretrained import XGLMPreTrainedModel
 
@@ -75,9 +76,11 @@ class AllScores:
 class HiddenScores(AllScores):
     """The scores of the next token of every row, still to be computed from hidden states."""
 
-    def __init__(self, hidden_BTD: Array, head_VD: Array, ops: Any) -> None:
+    def __init__(
+        self, hidden_BTD: Array, head_VD: Array, ops: Any, shortlist: Shortlist | None = None
+    ) -> None:
         self._hidden_BD = np.ascontiguousarray(hidden_BTD[:, -1])
-        self._head_VD, self._ops = head_VD, ops
+        self._head_VD, self._ops, self._shortlist = head_VD, ops, shortlist
         self._told = {}
 
     def __len__(self) -> int:
@@ -100,8 +103,12 @@ class HiddenScores(AllScores):
         if k > len(self._head_VD):
             return None
         with np.errstate(all="ignore"):
-            scores_BK, ids_BK = self._ops.head_top(self._hidden_BD, self._head_VD, k)
-        return scores_BK, ids_BK
+            states_BD, head_VD, shortlist = self._hidden_BD, self._head_VD, self._shortlist
+            if shortlist is None:
+                found: tuple[Array, Array] = self._ops.head_top(states_BD, head_VD, k)
+            else:
+                found = self._ops.head_top_by_shortlist(states_BD, head_VD, k, shortlist)
+        return found
 
     def log_probs(self, ids_B: Array) -> Array:
         """Return the log-probability of one token of each row, in nats."""
@@ -117,7 +124,8 @@ class HiddenScores(AllScores):
 
     def some(self, rows_R: Array) -> AllScores:
         """Return the scores of some rows, in that order; they stay what they are."""
-        return HiddenScores(self._hidden_BD[rows_R][:, None], self._head_VD, self._ops)
+        states_RTD = self._hidden_BD[rows_R][:, None]
+        return HiddenScores(states_RTD, self._head_VD, self._ops, self._shortlist)
 
 
 class OneRow(AllScores):
@@ -204,10 +212,10 @@ def ask(
     if own and not model.model.training:
         if columns is None and not wanted:
             states_BTD, past = _last_states(model.model, repetition, prefix, **inputs)
-            return Answer(HiddenScores(states_BTD, model._head(), model._ops), past)
+            return Answer(_hidden_scores(model, states_BTD), past)
         outputs = model.model(**inputs, **wanted, return_dict=True)
         states_BTD = outputs.last_hidden_state
-        scores: AllScores = HiddenScores(_rows(states_BTD, columns), model._head(), model._ops)
+        scores: AllScores = _hidden_scores(model, _rows(states_BTD, columns))
     else:
         outputs = model(
             **inputs, **wanted, return_dict=True, **_last_logits_only(model, columns or 1)
@@ -228,6 +236,10 @@ def ask(
 
 #: How `XGLMForCausalLM` is called.
 _OWN = (XGLMForCausalLM.forward, XGLMForCausalLM.__call__)
+
+
+def _hidden_scores(model: XGLMForCausalLM, states_BTD: Array) -> HiddenScores:
+    return HiddenScores(states_BTD, model._head(), model._ops, model.shortlist)
 
 
 def _rows(states_BTX: Array, columns: int | None) -> Array:

@@ -60,11 +60,15 @@ def top_of(
         logits = np.empty((some.stop - start, V), dtype)
         for block, rows in blocks():
             logits[:, block] = hidden_ND[some] @ rows.T
-        broken = np.isnan(logits)
-        order = np.lexsort((-np.where(broken, 0, logits), ~broken))  # stable: lower ids first
-        ids_NK[some] = order[:, :k]
-        values_NK[some] = np.take_along_axis(logits, order[:, :k], axis=-1)
+        values_NK[some], ids_NK[some] = best_of(logits, k)
     return values_NK, ids_NK
+
+
+def best_of(logits_NV: Array, k: int) -> tuple[Array, Array]:
+    """Return the k best logits of each row, best first, and where they stand."""
+    broken = np.isnan(logits_NV)
+    order = np.lexsort((-np.where(broken, 0, logits_NV), ~broken))  # stable: lower ids first
+    return np.take_along_axis(logits_NV, order[:, :k], axis=-1), order[:, :k]
 
 
 def head_log_probs(hidden_ND: Array, head_VD: Array, targets_N: Array) -> tuple[Array, Array]:

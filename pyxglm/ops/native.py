@@ -26,6 +26,7 @@ from pyxglm.ops.native_calls import Call, empty, in_a_row, issue, settle, witnes
 from pyxglm.ops.native_head import head_log_probs, head_top
 from pyxglm.ops.native_library import IN_USE, check, ffi, lib
 from pyxglm.ops.native_linear import KERNELS, linear, rows
+from pyxglm.ops.native_shortlist import head_top_by_shortlist, make_shortlist
 from pyxglm.ops.reference import (
     IGNORE_INDEX,
     LAYER_NORM_EPS,
@@ -54,10 +55,12 @@ __all__ = [
     "gelu",
     "head_log_probs",
     "head_top",
+    "head_top_by_shortlist",
     "in_a_row",
     "layer_norm",
     "linear",
     "log_softmax",
+    "make_shortlist",
     "multiply",
     "relu",
     "sinusoidal_positions",

@@ -65,6 +65,13 @@ def head_log_probs_coarse(
 def _top(
     op: str, run: Callable[..., int], hidden_ND: Array, head_VD: Array, k: int
 ) -> tuple[Array, Array]:
+    return top_by(op, run, hidden_ND, head_VD, k, ffi.NULL)
+
+
+def top_by(
+    op: str, run: Callable[..., int], hidden_ND: Array, head_VD: Array, k: int, shortlist: Any
+) -> tuple[Array, Array]:
+    """Find the k best tokens of each position, with a ``pyxglm_shortlist *`` or without (NULL)."""
     hidden_ND, head = _checked(op, hidden_ND, head_VD)
     (N, D), V = hidden_ND.shape, len(head_VD)
     if not 0 <= k <= V:
@@ -72,7 +79,7 @@ def _top(
     values_NK, ids_NK = empty((N, k)), np.empty((N, k), np.int64)
     args = ffi.new(_HEAD, (
         floats(hidden_ND), head.pointer, _integers(ids_NK), floats(values_NK),
-        ffi.NULL, ffi.NULL, ffi.NULL, k, N, V, D,
+        ffi.NULL, ffi.NULL, ffi.NULL, shortlist, ffi.NULL, k, N, V, D,
     ))  # fmt: skip
     check(run(args, head.code, IN_USE))
     return values_NK, ids_NK
@@ -88,8 +95,8 @@ def _log_probs(
     check_targets(targets_N, N, V)
     logits_N, log_sums_N = empty((N,)), empty((N,))
     args = ffi.new(_HEAD, (
-        floats(hidden_ND), head.pointer, ffi.NULL, ffi.NULL,
-        _integers(targets_N), floats(logits_N), floats(log_sums_N), 0, N, V, D,
+        floats(hidden_ND), head.pointer, ffi.NULL, ffi.NULL, _integers(targets_N),
+        floats(logits_N), floats(log_sums_N), ffi.NULL, ffi.NULL, 0, N, V, D,
     ))  # fmt: skip
     check(run(args, head.code, IN_USE))
     return logits_N - log_sums_N, log_sums_N

@@ -45,7 +45,8 @@ def test_a_mistake_is_found(monkeypatch, mistake):
 
     def wrong(case, *rest):
         found, damage = right(case, *rest)
-        mistake(found, case)
+        if "log_sums" in found:
+            mistake(found, case)
         return found, damage
 
     monkeypatch.setattr(head, "_run", wrong)
@@ -58,9 +59,44 @@ def test_a_dependence_on_threads_is_found(monkeypatch):
 
     def wrong(case, *rest):
         found, damage = right(case, *rest)
-        found["log_sums"][:] += np.float32(lib.pyxglm_get_num_threads() == 3)
+        if "log_sums" in found:
+            found["log_sums"][:] += np.float32(lib.pyxglm_get_num_threads() == 3)
         return found, damage
 
     monkeypatch.setattr(head, "_run", wrong)
     outcome = head.check("head", "float32", native.levels()["scalar"], seed=1, count=1)
     assert any("3 threads: the results differ" in complaint for complaint in outcome.complaints)
+
+
+@pytest.mark.parametrize(
+    ("name", "amount", "complaint"),
+    [
+        ("ids", 1, "shortlist: ids are not those"),
+        ("values", 1, "shortlist: values differ in a bit"),
+        ("computed", 2000, "were computed, too many"),
+    ],
+)
+def test_a_mistake_of_the_shortlist_is_found(monkeypatch, name, amount, complaint):
+    right = head._run
+
+    def wrong(case, *rest):
+        found, damage = right(case, *rest)
+        if "computed" in found:
+            found[name][:] += found[name].dtype.type(amount)
+        return found, damage
+
+    monkeypatch.setattr(head, "_run", wrong)
+    outcome = head.check("head", "float16", native.levels()["scalar"], seed=1, count=1)
+    assert any(complaint in told for told in outcome.complaints)
+
+
+def test_a_radius_that_is_too_short_is_found(monkeypatch):
+    right = head._shortlist
+
+    def wrong(*given):
+        shortlist, damage = right(*given)
+        return shortlist._replace(radii_V=shortlist.radii_V / 3), damage
+
+    monkeypatch.setattr(head, "_shortlist", wrong)
+    outcome = head.check("head", "float16", native.levels()["scalar"], seed=1, count=1)
+    assert any("further from its score" in complaint for complaint in outcome.complaints)

@@ -66,7 +66,7 @@ def one_line(result) -> str:
         (["check", "x"], "unrecognized arguments: x"),
         (["check", "--op", "matmul"], "--op is 'matmul', expected one of: embed, layer_norm"),
         (["check", "--isa", "mmx"], "--isa is 'mmx', expected one of: scalar, avx2"),
-        (["check", "--dtype", "int8"], "--dtype is 'int8', expected one of: float32, float16"),
+        (["check", "--dtype", "int4"], "--dtype is 'int4', expected one of: float32, float16"),
         (["check", "--cases", "0"], "--cases is 0, expected 1 or more"),
         (["check", "--seed", "-1"], "--seed is -1, expected 0 or more"),
         (["tokenize", "--ids", "--json", "a"], "--ids and --json are given, expected one of them"),

@@ -146,6 +146,7 @@ class TestServing:
                 for op in ("embed", "linear", "linear_coarse")
                 for dtype in ("f32", "f16", "bf16")
             ),
+            "linear_i8",
             *(f"activation_{a}" for a in ("linear", "gelu", "gelu_tanh", "relu", "silu")),
             *("layer_norm", "softmax", "log_softmax", "exp_sum", "attention", "cache_append"),
         }
@@ -162,6 +163,7 @@ class TestServing:
             assert {serving[f"linear_{d}"] for d in ("f16", "bf16")} == {name}
             # Tiles would need more products for float32 than they are faster.
             assert serving["linear_f32"] == ("avx512" if name == "amx" else name)
+            assert serving["linear_i8"] == serving["linear_f32"]
             assert {serving[f"linear_coarse_{d}"] for d in ("f32", "f16", "bf16")} == {name}
 
 

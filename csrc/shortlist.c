@@ -1,0 +1,283 @@
+/* The best tokens without reading the whole head: a shortlist.
+ *
+ * Decoding one token reads every weight once, and of a small model half of
+ * those are the head's. A copy of the head in whole numbers of 8 bits is half
+ * as long as one of float16, and tells nearly all: with a row w ~ scale * code,
+ *
+ *     |w.x - scale * code.x|  <=  |w - scale * code| |x|      (Cauchy-Schwarz)
+ *
+ * so every logit lies in an interval, and a token whose interval ends below the
+ * beginnings of `top` others is not among the `top` best. Of 256,008 tokens a
+ * few are left; their logits are computed from the head itself, by the kernel
+ * and with the bits that all logits have. So are ids and values.
+ *
+ * The interval allows for every rounding on the way. With u = 2^-24, and as sums
+ * of K products are off by less than 1.01 (K + 12) u times the sum of their
+ * absolute values, in whatever order, on tiles too (pyxglm/check/bounds.py), and
+ * that is at most |w| |x| for the logit and (|w| + |w - scale * code|) |x| for
+ * the score,
+ *
+ *     radius = |w - scale * code| + 1.01 (K + 16) u (2 |w| + |w - scale * code|).
+ *
+ * The rest of the 16 are for what is done with scores and radii. All that needs
+ * numbers whose products neither overflow nor vanish: a row with others is
+ * always computed, and for an x with others everything is. */
+#include "best.h"
+#include "grain.h"
+
+#include <math.h>
+#include <stdatomic.h>
+
+#define BLOCK PYXGLM_HEAD_BLOCK
+#define MAX_ROWS 4 /* of x: with more, memory is not what limits */
+#define MAX_TOP 128 /* more are seldom wanted, and let more tokens through */
+#define SMALLEST 0x1p-20f /* of |x| and of the largest weight of a row, */
+#define LARGEST 0x1p20f   /* between which nothing over- or underflows */
+#define CODES 127.0f      /* codes are -127 to 127 */
+#define LANES 8           /* sums side by side while it is made */
+#define ROUND 0x1.8p23f   /* adding it leaves no place behind the point */
+
+static float rounded_up(double x)
+{
+    return nextafterf((float)x, INFINITY);
+}
+
+/* === Making one =========================================================== */
+
+/* The largest absolute value of w. Those of floats are ordered as their bits are, infinity and
+ * NaN behind all numbers. */
+static float largest_of(const float *w, int64_t K)
+{
+    int32_t largest = 0;
+    for (int64_t k = 0; k < K; k++) {
+        int32_t bits;
+        memcpy(&bits, w + k, sizeof bits);
+        bits &= 0x7fffffff;
+        largest = bits > largest ? bits : largest;
+    }
+    return pyxglm_float_of_bits((uint32_t)largest);
+}
+
+/* Codes of n <= LANES weights, and the squares of them and of what codes do not tell. */
+PYXGLM_INLINE void encode(int8_t *codes, double sizes[LANES], double rests[LANES],
+                          const float *w, int64_t n, float scale, float per_scale)
+{
+    float code[LANES];
+    for (int64_t i = 0; i < n; i++)
+        code[i] = (w[i] * per_scale + ROUND) - ROUND;
+    for (int64_t i = 0; i < n; i++)
+        codes[i] = (int8_t)code[i];
+    for (int64_t i = 0; i < n; i++) {
+        const double off = w[i] - (double)scale * code[i];
+        rests[i] += off * off;
+    }
+    for (int64_t i = 0; i < n; i++)
+        sizes[i] += (double)w[i] * w[i];
+}
+
+static void make_row(const pyxglm_shortlist_args *a, int64_t v, const float *w)
+{
+    const int64_t K = a->K;
+    int8_t *codes = a->codes + v * K;
+    const float largest = largest_of(w, K);
+    if (!(largest >= SMALLEST && largest <= LARGEST)) {
+        for (int64_t k = 0; k < K; k++)
+            codes[k] = 0;
+        a->scales[v] = 0.0f;
+        a->radii[v] = largest == 0.0f ? 0.0f : INFINITY;
+        return;
+    }
+    const float scale = largest / CODES, per_scale = 1 / scale;
+    double sizes[LANES] = {0}, rests[LANES] = {0};
+    int64_t k = 0;
+    for (; k + LANES <= K; k += LANES)
+        encode(codes + k, sizes, rests, w + k, LANES, scale, per_scale);
+    encode(codes + k, sizes, rests, w + k, K - k, scale, per_scale);
+    double size = 0.0, rest = 0.0;
+    for (int i = 0; i < LANES; i++) {
+        size += sizes[i];
+        rest += rests[i];
+    }
+    size = sqrt(size);
+    rest = sqrt(rest);
+    const double off = 1.01 * (double)(K + 16) * 0x1p-24 * (2 * size + rest);
+    a->scales[v] = scale;
+    a->radii[v] = rounded_up((rest + off) * (1 + 0x1p-20));
+}
+
+typedef struct make_job {
+    const pyxglm_shortlist_args *a;
+    pyxglm_embed_fn *embed; /* which widens rows by vectors */
+    atomic_int failed;
+} make_job;
+
+static void make_rows(void *context, int64_t begin, int64_t end)
+{
+    make_job *job = context;
+    const pyxglm_shortlist_args *a = job->a;
+    float *w = pyxglm_scratch(PYXGLM_SCRATCH_TASK, (size_t)(2 * a->K) * sizeof *w);
+    if (!w) {
+        atomic_store(&job->failed, 1);
+        return;
+    }
+    float *zeros = w + a->K;
+    for (int64_t k = 0; k < a->K; k++)
+        zeros[k] = 0.0f;
+    const int64_t first = -PYXGLM_POSITION_OFFSET;
+    for (int64_t v = begin; v < end; v++) {
+        const pyxglm_embed_args row = {.hidden = w, .ids = &v, .positions = &first,
+                                       .embed = a->w, .table = zeros, .scale = 1.0f,
+                                       .rows = 1, .D = a->K};
+        job->embed(&row, 0, 1);
+        make_row(a, v, w);
+    }
+}
+
+int pyxglm_run_shortlist(const pyxglm_shortlist_args *a, int dtype, int level)
+{
+    const pyxglm_kernels *table = pyxglm_table(level);
+    if (!table)
+        return PYXGLM_NO_LEVEL;
+    make_job job = {.a = a, .embed = table->embed[dtype]};
+    pyxglm_parallel(make_rows, &job, a->V, grain_of(a->V, a->K, MIN_ELEMENTS));
+    return atomic_load(&job.failed) ? PYXGLM_NO_MEMORY : PYXGLM_OK;
+}
+
+/* === Using one ============================================================ */
+
+/* Lists of the best, over (blocks, rows of x): `top` numbers and ids each, and how
+ * many of them there are. */
+typedef struct short_job {
+    const pyxglm_head_args *a;
+    const pyxglm_kernels *table;
+    int dtype;
+    float norms[MAX_ROWS];  /* |x| of each row, at least */
+    float floors[MAX_ROWS]; /* `top` logits of a row are at least that */
+    float *ends;            /* (M, V): no logit is above its own */
+    float *values;
+    int64_t *ids, *lengths;
+    atomic_llong computed[MAX_ROWS];
+} short_job;
+
+static int64_t blocks_of(const pyxglm_head_args *a)
+{
+    return ceil_div(a->V, BLOCK);
+}
+
+/* Intervals of logits: their ends, and the best of their beginnings. */
+static void bound_blocks(void *context, int64_t begin, int64_t end)
+{
+    const short_job *job = context;
+    const pyxglm_head_args *a = job->a;
+    const pyxglm_shortlist *list = a->shortlist;
+    float beginnings[BLOCK];
+    for (int64_t block = begin; block < end; block++) {
+        const int64_t first = block * BLOCK, width = min_i64(BLOCK, a->V - first);
+        const pyxglm_linear_args product = {
+            .y = job->ends + first, .x = a->x, .w = list->codes + first * a->K,
+            .activation = PYXGLM_LINEAR, .M = a->M, .N = width, .K = a->K, .y_stride = a->V};
+        job->table->linear[PYXGLM_I8](&product, 0, width);
+        for (int64_t row = 0; row < a->M; row++) {
+            float *ends = job->ends + row * a->V + first;
+            for (int64_t i = 0; i < width; i++) {
+                const float score = list->scales[first + i] * ends[i];
+                const float radius = list->radii[first + i] * job->norms[row];
+                beginnings[i] = score - radius;
+                ends[i] = score + radius;
+            }
+            const int64_t at = block * a->M + row;
+            best_of(job->values + at * a->top, job->ids + at * a->top, min_i64(a->top, width),
+                    beginnings, width, first);
+            job->lengths[at] = min_i64(a->top, width);
+        }
+    }
+}
+
+/* The logits of tokens that may be among the best, and the best of those. */
+static void compute_blocks(void *context, int64_t begin, int64_t end)
+{
+    short_job *job = context;
+    const pyxglm_head_args *a = job->a;
+    pyxglm_linear_fn *const kernel = pyxglm_linear_kernel(job->table, job->dtype, 0);
+    const int64_t w_stride = a->K * pyxglm_itemsize(job->dtype);
+    for (int64_t block = begin; block < end; block++)
+        for (int64_t row = 0; row < a->M; row++) {
+            const int64_t first = block * BLOCK, at = block * a->M + row;
+            const float *ends = job->ends + row * a->V + first;
+            int64_t computed = 0;
+            job->lengths[at] = 0;
+            for (int64_t i = 0; i < min_i64(BLOCK, a->V - first); i++) {
+                if (ends[i] < job->floors[row])
+                    continue;
+                float logit;
+                const pyxglm_linear_args product = {
+                    .y = &logit, .x = a->x + row * a->K,
+                    .w = (const char *)a->w + (first + i) * w_stride,
+                    .activation = PYXGLM_LINEAR, .M = 1, .N = 1, .K = a->K, .y_stride = 1};
+                kernel(&product, 0, 1);
+                offer(job->values + at * a->top, job->ids + at * a->top, &job->lengths[at],
+                      a->top, logit, first + i);
+                computed++;
+            }
+            atomic_fetch_add(&job->computed[row], computed);
+        }
+}
+
+/* The best of a row's lists, in order. */
+static void combine(const short_job *job, int64_t row)
+{
+    const pyxglm_head_args *a = job->a;
+    int64_t length = 0;
+    for (int64_t block = 0; block < blocks_of(a); block++) {
+        const int64_t at = block * a->M + row;
+        for (int64_t i = 0; i < job->lengths[at]; i++)
+            offer(a->values + row * a->top, a->ids + row * a->top, &length, a->top,
+                  job->values[at * a->top + i], job->ids[at * a->top + i]);
+    }
+}
+
+int pyxglm_shortlist_serves(const pyxglm_head_args *a)
+{
+    return a->shortlist && a->top > 0 && a->top <= MAX_TOP && a->M <= MAX_ROWS && !a->targets &&
+           !a->log_sums;
+}
+
+int pyxglm_head_by_shortlist(const pyxglm_head_args *a, int dtype, const pyxglm_kernels *table,
+                             int *done)
+{
+    short_job job = {.a = a, .table = table, .dtype = dtype};
+    *done = 0;
+    for (int64_t row = 0; row < a->M; row++) {
+        double sum = 0.0;
+        for (int64_t k = 0; k < a->K; k++)
+            sum += (double)a->x[row * a->K + k] * a->x[row * a->K + k];
+        job.norms[row] = rounded_up(sqrt(sum) * (1 + 0x1p-40));
+        if (!(job.norms[row] >= SMALLEST && job.norms[row] <= LARGEST))
+            return PYXGLM_OK;
+    }
+    const int64_t lists = blocks_of(a) * a->M;
+    const size_t numbers = (size_t)(lists * a->top);
+    char *memory = pyxglm_scratch(PYXGLM_SCRATCH_CALL,
+                                  (numbers + (size_t)lists) * sizeof(int64_t) +
+                                      (numbers + (size_t)(a->M * a->V)) * sizeof(float));
+    if (!memory)
+        return PYXGLM_NO_MEMORY;
+    job.lengths = (int64_t *)memory;
+    job.ids = job.lengths + lists;
+    job.values = (float *)(job.ids + numbers);
+    job.ends = job.values + numbers;
+
+    pyxglm_parallel(bound_blocks, &job, blocks_of(a), 1);
+    for (int64_t row = 0; row < a->M; row++) {
+        combine(&job, row);
+        job.floors[row] = a->values[(row + 1) * a->top - 1];
+    }
+    pyxglm_parallel(compute_blocks, &job, blocks_of(a), 1);
+    for (int64_t row = 0; row < a->M; row++) {
+        combine(&job, row);
+        if (a->computed)
+            a->computed[row] = (int64_t)atomic_load(&job.computed[row]);
+    }
+    *done = 1;
+    return PYXGLM_OK;
+}
