@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import common
 from contexts import contexts
@@ -23,8 +23,24 @@ from pyxglm.ops.cpus import default_threads
 
 SCRIPT = "pyxglm_worker.py"
 
-#: The row of the coarser arithmetic, and what it is beside.
-BFLOAT16, EXACT = "prompt_512_last, compute bfloat16", "prompt_512_last"
+
+class Otherwise(NamedTuple):
+    """A row that is measured in another way, too: what that is called, and a worker's option."""
+
+    beside: str
+    title: str
+    option: str
+
+
+#: Their limit is that of the rows beside them: all weights read, at the peak of float32.
+OTHERWISE = {
+    "decode_b1, shortlist": Otherwise(
+        "decode_b1", "decode, batch 1, by a shortlist", "shortlist=1"
+    ),
+    "prompt_512_last, compute bfloat16": Otherwise(
+        "prompt_512_last", 'prompt 512, last, compute="bfloat16"', "compute=bfloat16"
+    ),
+}
 
 
 class Bench:
@@ -91,15 +107,15 @@ def rows(bench: Bench, wanted: list[str]) -> list[dict[str, Any]]:
     found: dict[str, Any] = {}
     for name in wanted:
         found |= bench.turns({name: ROWS[name].job}, [bench.threads])
-        if name == EXACT:  # what it is beside, in the same minute
-            job = {BFLOAT16: ROWS[EXACT].job}
-            found |= bench.turns(job, [bench.threads], ("compute=bfloat16",))
+        for other, one in OTHERWISE.items():
+            if one.beside == name:  # in the same minute
+                found |= bench.turns({other: ROWS[name].job}, [bench.threads], (one.option,))
     records = []
     for name, by_worker in found.items():
-        (one,) = by_worker.values()
-        title = ROWS[name].title if name in ROWS else 'prompt 512, last, compute="bfloat16"'
-        job = ROWS[name if name in ROWS else EXACT].job
-        records.append({"name": name, "title": title, "tokens": job.tokens, **one})
+        (measured,) = by_worker.values()
+        title, job = ROWS[OTHERWISE[name].beside if name in OTHERWISE else name]
+        title = OTHERWISE[name].title if name in OTHERWISE else title
+        records.append({"name": name, "title": title, "tokens": job.tokens, **measured})
         bench.note(records[-1], job, bench.threads)
     return records
 

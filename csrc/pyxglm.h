@@ -331,8 +331,10 @@ int64_t pyxglm_limit_bf16_pairs(int64_t rounds);
  *
  * with all roundings (csrc/shortlist.c). A radius is infinite where nothing can be
  * said. Tokens that may be among the best get their logits from w itself: ids and
- * values keep their bits. It serves few rows of x, `top` up to 128, and no other
- * question; else it is not looked at. */
+ * values keep their bits. It serves few rows of x (with more, memory is not what
+ * limits) and no large `top` (which lets many through), and no other question; else
+ * it is not looked at. */
+enum { PYXGLM_SHORTLIST_ROWS = 4, PYXGLM_SHORTLIST_TOP = 128 };
 typedef struct pyxglm_shortlist {
     const int8_t *codes; /* (V, K) */
     const float *scales; /* (V) */

@@ -29,8 +29,6 @@
 #include <stdatomic.h>
 
 #define BLOCK PYXGLM_HEAD_BLOCK
-#define MAX_ROWS 4 /* of x: with more, memory is not what limits */
-#define MAX_TOP 128 /* more are seldom wanted, and let more tokens through */
 #define SMALLEST 0x1p-20f /* of |x| and of the largest weight of a row, */
 #define LARGEST 0x1p20f   /* between which nothing over- or underflows */
 #define CODES 127.0f      /* codes are -127 to 127 */
@@ -151,12 +149,12 @@ typedef struct short_job {
     const pyxglm_head_args *a;
     const pyxglm_kernels *table;
     int dtype;
-    float norms[MAX_ROWS];  /* |x| of each row, at least */
-    float floors[MAX_ROWS]; /* `top` logits of a row are at least that */
+    float norms[PYXGLM_SHORTLIST_ROWS];  /* |x| of each row, at least */
+    float floors[PYXGLM_SHORTLIST_ROWS]; /* `top` logits of a row are at least that */
     float *ends;            /* (M, V): no logit is above its own */
     float *values;
     int64_t *ids, *lengths;
-    atomic_llong computed[MAX_ROWS];
+    atomic_llong computed[PYXGLM_SHORTLIST_ROWS];
 } short_job;
 
 static int64_t blocks_of(const pyxglm_head_args *a)
@@ -238,8 +236,8 @@ static void combine(const short_job *job, int64_t row)
 
 int pyxglm_shortlist_serves(const pyxglm_head_args *a)
 {
-    return a->shortlist && a->top > 0 && a->top <= MAX_TOP && a->M <= MAX_ROWS && !a->targets &&
-           !a->log_sums;
+    return a->shortlist && a->top > 0 && a->top <= PYXGLM_SHORTLIST_TOP &&
+           a->M <= PYXGLM_SHORTLIST_ROWS && !a->targets && !a->log_sums;
 }
 
 int pyxglm_head_by_shortlist(const pyxglm_head_args *a, int dtype, const pyxglm_kernels *table,

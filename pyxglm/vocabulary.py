@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from pyxglm import pages
 from pyxglm.config import XGLMConfig
 from pyxglm.dtypes import COMPUTE, Array
 from pyxglm.embeddings import Embedding, Head, embedding_matrix
@@ -103,6 +104,11 @@ class VocabularyMixin:
         shortlist: Shortlist = self._ops.make_shortlist(head_VD)
         self._shortlist = (head_VD, shortlist)
         return shortlist
+
+    def drop_shortlist(self) -> None:
+        """Do without a shortlist again, and give its memory back."""
+        self._shortlist = None
+        pages.release()
 
     @property
     def shortlist(self) -> Shortlist | None:

@@ -1,4 +1,7 @@
-"""pyxglm as a worker (see `protocol`); options: keywords of from_pretrained, as ``compute=x``."""
+"""pyxglm as a worker (see `protocol`).
+
+Options: keywords of from_pretrained, as ``compute=x``; ``shortlist=1`` to make one.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,10 @@ from pyxglm.dtypes import dtype_name
 def opened(path: str, threads: int, words: list[str]) -> Runtime:
     """Open a model."""
     settings = dict(word.split("=", 1) for word in words)
-    model = pyxglm.XGLMForCausalLM.from_pretrained(path, **settings)
+    keywords = {name: value for name, value in settings.items() if name != "shortlist"}
+    model = pyxglm.XGLMForCausalLM.from_pretrained(path, **keywords)
+    if settings.get("shortlist") == "1":
+        model.make_shortlist()
     name = [f"pyxglm {pyxglm.__version__}", model.backend]
     if model.backend == "c":
         from pyxglm.ops.native_library import isa

@@ -15,7 +15,7 @@ from pyxglm.bench.jobs import Sample
 
 @dataclass(frozen=True)
 class Setting:
-    """With what a job is done: a model, a backend, an instruction set, threads, arithmetic."""
+    """With what a job is done: model, backend, instruction set, threads, arithmetic, shortlist."""
 
     model_filename: Path
     model_type: str
@@ -25,12 +25,14 @@ class Setting:
     isa: str | None
     threads: int
     compute: str
+    shortlist: bool
 
     @property
     def runs_on(self) -> str:
-        """The column ``backend``: ``c avx512``, ``numpy``, ``c amx bfloat16``."""
+        """The column ``backend``: ``c avx512 shortlist``, ``numpy``, ``c amx bfloat16``."""
         words = [self.backend, self.isa or ""]
         words += [self.compute] if self.compute != "float32" else []
+        words += ["shortlist"] if self.shortlist else []
         return " ".join(word for word in words if word)
 
 
@@ -87,6 +89,7 @@ class Result:
             "backends": setting.backend,
             "isa": setting.isa,
             "compute": setting.compute,
+            "shortlist": setting.shortlist,
             "model_filename": str(setting.model_filename),
             "model_type": setting.model_type,
             "model_size": setting.model_size,

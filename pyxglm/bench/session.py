@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,8 @@ class Session:
         Backends, each with an instruction set or None.
     threads, compute
         Numbers of threads; dtypes of arithmetic.
+    shortlist
+        Whether models generate by a shortlist of their output head.
     """
 
     def __init__(
@@ -46,8 +49,10 @@ class Session:
         isas: Sequence[tuple[str, str | None]],
         threads: Sequence[int],
         compute: Sequence[str],
+        shortlist: Sequence[bool] = (False,),
     ) -> None:
         self._isas, self._threads, self._compute = isas, threads, compute
+        self._shortlist = shortlist
         self._models: list[tuple[XGLMForCausalLM, Path]] = []
 
     def add_model(self, name: Any, place: dict[str, Any]) -> None:
@@ -62,6 +67,9 @@ class Session:
         for backend in dict.fromkeys(backend for backend, _ in self._isas):
             for compute in self._compute:
                 model = XGLMForCausalLM.from_pretrained(directory, backend=backend, compute=compute)
+                if any(self._shortlist):  # whether it can have one, before anything is measured
+                    model.make_shortlist()
+                    model.drop_shortlist()
                 self._models.append((model, directory))
 
     def add_shape(self, shape: str, dtype: str, tell: Callable[[str], None]) -> None:
@@ -96,7 +104,7 @@ class Session:
         write(writer.begin())
         limits = machine.Measured(self._threads)
         for plan in plans:
-            with chosen(plan.setting):
+            with chosen(plan.setting), listed(plan.model, plan.setting):
                 write(writer.one(measured(plan, limits, repetitions, warm_up)))
         write(writer.end())
 
@@ -105,8 +113,8 @@ class Session:
             for backend, isa in self._isas:
                 if backend != model.backend:
                     continue
-                for threads in self._threads:
-                    setting = _setting(model, directory, isa, threads)
+                for threads, shortlist in product(self._threads, self._shortlist):
+                    setting = _setting(model, directory, isa, threads, shortlist)
                     for job in wanted:
                         yield Plan(model, setting, job)
 
@@ -131,7 +139,7 @@ def measured(plan: Plan, limits: machine.Measured, repetitions: int, warm_up: bo
     rates = limits.rates(setting.threads, setting.isa)
     least = None
     if rates is not None:
-        stored = work.weight_bytes(dict(model.named_parameters()))
+        stored = work.read_bytes(model, job)
         least = work.least_seconds(model.config, stored, job, *rates)
     return Result(setting, job, samples, least, rates, memory.peak)
 
@@ -168,7 +176,20 @@ def chosen(setting: Setting) -> Iterator[None]:
         library.set_num_threads(before[1])
 
 
-def _setting(model: XGLMForCausalLM, directory: Path, isa: str | None, threads: int) -> Setting:
+@contextmanager
+def listed(model: XGLMForCausalLM, setting: Setting) -> Iterator[None]:
+    """Let a model have a shortlist for a while, if the setting says so."""
+    if setting.shortlist:
+        model.make_shortlist()
+    try:
+        yield
+    finally:
+        model.drop_shortlist()
+
+
+def _setting(
+    model: XGLMForCausalLM, directory: Path, isa: str | None, threads: int, shortlist: bool
+) -> Setting:
     return Setting(
         model_filename=directory,
         model_type=model_type(model.config, model.num_parameters(), dtype_name(model.dtype)),
@@ -178,6 +199,7 @@ def _setting(model: XGLMForCausalLM, directory: Path, isa: str | None, threads: 
         isa=isa,
         threads=threads,
         compute=model.compute,
+        shortlist=shortlist,
     )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pyxglm.bench.grid import Job
 from pyxglm.config import XGLMConfig
 from pyxglm.dtypes import Array
+from pyxglm.ops.shortlist import ROWS
 from pyxglm.parameters import EMBEDDING, HEAD
 
 #: Bytes of a number in the cache (float32).
@@ -33,6 +34,18 @@ def weight_bytes(weights: Mapping[str, Array]) -> int:
     """
     unread = EMBEDDING if HEAD in weights else None
     return sum(array.nbytes for name, array in weights.items() if name != unread)
+
+
+def read_bytes(model: Any, job: Job) -> int:
+    """Return the bytes of weights that a pass of a job reads: with a shortlist fewer, of few rows.
+
+    (The rows of the head that are read besides it are few.)
+    """
+    stored = weight_bytes(dict(model.named_parameters()))
+    if model.shortlist is None or job.kind not in ("generate", "both") or job.batch > ROWS:
+        return stored
+    head_VD: Array = model.lm_head.weight
+    return int(stored - head_VD.nbytes + model.shortlist.nbytes)
 
 
 def one_pass(config: XGLMConfig, stored: int, B: int, T: int, P: int, rows: int) -> Pass:

@@ -79,6 +79,10 @@ def parser() -> Parser:
         help=f"arithmetic: {', '.join(COMPUTE)} (default: float32)",
     )  # fmt: skip
     how.add_argument(
+        "--shortlist", metavar="LIST", default="0",
+        help="1: generate by a shortlist of the output head, 0: without (default: 0)",
+    )  # fmt: skip
+    how.add_argument(
         "-o", "--output", choices=FORMATS, default="md", help="format (default: md, a table)"
     )
     add_model_options(parser)
@@ -104,6 +108,9 @@ def run(words: list[str], output: Output) -> int:
         raise UsageError("--dtype is given without --shape")
     models = shapes(arguments)
     compute = listed(arguments.compute, "--compute", COMPUTE)
+    shortlist = [word == "1" for word in listed(arguments.shortlist, "--shortlist", ("0", "1"))]
+    if arguments.cold and any(shortlist):
+        raise UsageError("--cold is given with --shortlist 1: a process that ends makes none")
 
     from pyxglm.ops import available_backends, backend_name
     from pyxglm.ops.cpus import checked_threads, default_threads
@@ -128,7 +135,9 @@ def run(words: list[str], output: Output) -> int:
 
     from pyxglm.bench.session import Session
 
-    session = Session(isas=isas(arguments.isa, backends), threads=threads, compute=compute)
+    session = Session(
+        isas=isas(arguments.isa, backends), threads=threads, compute=compute, shortlist=shortlist
+    )
     if arguments.shape is None:
         session.add_model(*where(arguments))
     for shape, dtype in models:

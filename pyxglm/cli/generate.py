@@ -63,6 +63,12 @@ def parser() -> Parser:
         "--batch-size", type=int, default=8, metavar="N", help="prompts at a time (default: 8)"
     )
     parser.add_argument(
+        "--shortlist",
+        action="store_true",
+        help="the same text, greedy or of the --top-k best, sooner: a copy of the output head in"
+        " 8 bits, made first, tells which tokens need not be computed (takes memory)",
+    )
+    parser.add_argument(
         "-v", "--verbose", action="store_true", help="tell of speed on standard error"
     )
     add_generation_options(parser)
@@ -106,6 +112,8 @@ def run(words: list[str], output: Output) -> None:
     from pyxglm import XGLMForCausalLM, XGLMTokenizer
 
     model = XGLMForCausalLM.from_pretrained(name, **place, **computing)
+    if arguments.shortlist:
+        model.make_shortlist()
     tokenizer = XGLMTokenizer.from_pretrained(name, **place)
     settings |= settings_of_words(arguments, tokenizer) | {"newline": arguments.newline}
     extras: dict[str, Any] = {"tokenizer": tokenizer}

@@ -48,8 +48,8 @@ def head_top_by_shortlist(
 ) -> tuple[Array, Array]:
     """Find the k best tokens of each position; see `shortlist.head_top_by_shortlist`.
 
-    No bit of the result is another than without. Up to 4 rows and 128 tokens go by
-    the shortlist; others do without.
+    No bit of the result is another than without. More than `shortlist.ROWS` rows, or
+    `shortlist.TOP` tokens, do without.
 
     Raises
     ------

@@ -33,6 +33,10 @@ _CODES = 127
 #: products can neither overflow nor vanish. Else nothing is said, and all is computed.
 SMALLEST, LARGEST = 2.0**-20, 2.0**20
 
+#: The most rows, and best tokens of a row, that the C kernels use it for: with more rows
+#: memory is not what limits, and many tokens let still more through.
+ROWS, TOP = 4, 128
+
 
 class Shortlist(NamedTuple):
     """A copy of a head (V, D) in 8 bits, and how far it may be off.

@@ -109,6 +109,18 @@ def test_operations_are_counted():
     assert found.cache_bytes == 4 * 2 * 3 * 2 * 4 * 5
 
 
+def test_a_shortlist_is_read_instead_of_the_head():
+    model = XGLMForCausalLM(XGLMConfig(**CONFIG), dtype="float16")
+    model.lm_head.weight.flags.writeable = False
+    stored = model.num_parameters() * 2
+    generate, prompt = Job("generate", 0, 3, batch=4), Job("prompt", 3)
+    assert [work.read_bytes(model, job) for job in (generate, prompt)] == [stored, stored]
+    model.make_shortlist()
+    assert work.read_bytes(model, generate) == stored - 40 * 8 * 2 + 40 * (8 + 4 + 4)
+    for job in (prompt, Job("score", 3), Job("generate", 0, 3, batch=5)):
+        assert work.read_bytes(model, job) == stored
+
+
 def test_a_tied_embedding_is_read_as_the_head():
     tied = XGLMForCausalLM(XGLMConfig(**CONFIG), dtype="float16")
     weights = dict(tied.named_parameters())

@@ -75,6 +75,14 @@ def test_the_default_is_that_of_llama_bench():
     assert (arguments.repetitions, arguments.no_warmup) == (5, False)
 
 
+def test_with_a_shortlist_and_without(records):
+    found = records("-p", 4, "-n", 3, "-b", "1,8", "-r", 1, "--shortlist", "0,1")
+    tests = ["pp4", "pp4 b8", "tg3", "tg3 b8"]
+    assert [(one["shortlist"], one["test"]) for one in found] == [
+        (listed, test) for listed in (False, True) for test in tests
+    ]
+
+
 def test_a_record(records, checkpoint):
     (record,) = records("-n", 3, "-b", 2, "-d", 5, "-r", 4, "-t", 1)
     assert record["model_filename"] == str(checkpoint)

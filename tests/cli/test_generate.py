@@ -39,6 +39,19 @@ def texts_of(opened, prompt, count=8, **settings):
             for row in rows]  # fmt: skip
 
 
+def test_a_shortlist_does_not_show(pyxglm, endless, monkeypatch):
+    made = []
+    make = XGLMForCausalLM.make_shortlist
+    monkeypatch.setattr(
+        XGLMForCausalLM, "make_shortlist", lambda model: made.append(model) or make(model)
+    )
+    found = [pyxglm("generate", "-m", endless, "-n", 12, *words, PROMPT)
+             for words in ((), ("--shortlist",))]  # fmt: skip
+    assert [one.code for one in found] == [0, 0]
+    assert found[0].out == found[1].out != ""
+    assert len(made) == 1
+
+
 WORDS = [
     (["--beams", "3"], {"num_beams": 3}),
     (["--num-beams", "3", "--length-penalty", "2", "--early-stopping", "true"],

@@ -62,6 +62,16 @@ def one_line(result) -> str:
         (["generate", "a", "--num-beam-groups", "2"], "num_beams is 1, expected a multiple of"),
         (["generate", "a", "--revision", "x"], "--revision is given without -m MODEL"),
         (["info", "--cache-dir", "x"], "--cache-dir is given without -m MODEL"),
+        (
+            ["generate", "a", "--shortlist", "--backend", "numpy"],
+            "make_shortlist: XGLMForCausalLM computes float32 on backend 'numpy', expected float32",
+        ),
+        (["bench", "--shortlist", "2"], "--shortlist is '2', expected one of: 0, 1"),
+        (["bench", "--shortlist", "1", "--cold"], "--cold is given with --shortlist 1: a process"),
+        (
+            ["bench", "--shortlist", "0,1", "--compute", "bfloat16"],
+            "make_shortlist: XGLMForCausalLM computes bfloat16 on backend 'c', expected float32 on",
+        ),
         (["info", "x"], "unrecognized arguments: x"),
         (["check", "x"], "unrecognized arguments: x"),
         (["check", "--op", "matmul"], "--op is 'matmul', expected one of: embed, layer_norm"),

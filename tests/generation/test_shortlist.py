@@ -85,6 +85,9 @@ def test_it_is_of_the_head_as_it_is(model):
     assert model.shortlist is made
     model.half()  # it is float16 already
     assert model.shortlist is made
+    model.drop_shortlist()
+    assert model.shortlist is None
+    assert model.make_shortlist() is model.shortlist
     model.float()
     assert model.shortlist is None
 

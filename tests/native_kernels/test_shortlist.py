@@ -11,8 +11,8 @@ from strategies import arrays_for, exact, left_alone
 from pyxglm import use_isa
 from pyxglm.check.patterns import PATTERNS, numbers
 from pyxglm.ops import native, reference
-from pyxglm.ops.native_library import available_isas, isa
-from pyxglm.ops.shortlist import Shortlist, make_shortlist
+from pyxglm.ops.native_library import available_isas, isa, lib
+from pyxglm.ops.shortlist import ROWS, TOP, Shortlist, make_shortlist
 
 SETTINGS = settings(
     max_examples=40,
@@ -67,6 +67,10 @@ def test_over_several_blocks(level, dtype, top):
     shortlist = native.make_shortlist(head_VD)
     for rows in (1, 2, 4, 5):
         assert_unmoved(numbers(rng, (rows, 70), "normal", "float32"), head_VD, top, shortlist)
+
+
+def test_the_limits_are_those_of_the_library():
+    assert (lib.PYXGLM_SHORTLIST_ROWS, lib.PYXGLM_SHORTLIST_TOP) == (ROWS, TOP)
 
 
 def test_of_equal_tokens_the_first_is_the_best(level):
