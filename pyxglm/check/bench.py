@@ -91,7 +91,12 @@ class HeadRunner:
             name: ffi.cast(fields[name].type, array.ctypes.data) for name, array in arrays.items()
         }
         sizes = {"top": top, "V": V, "K": K}
-        self._arrays = arrays  # kept alive
+        shortlist = given.get("shortlist")
+        if shortlist is not None:
+            listed = zip(("int8_t *", "float *", "float *"), shortlist, strict=True)
+            addresses = [ffi.cast(kind, array.ctypes.data) for kind, array in listed]
+            pointers["shortlist"] = ffi.new("pyxglm_shortlist *", addresses)
+        self._kept = arrays, shortlist, pointers  # alive
         self._whole = ffi.new("pyxglm_head_args *", {**pointers, **sizes, "M": M})
         self._nothing = ffi.new("pyxglm_head_args *", {**pointers, **sizes, "M": 0})
         self._run, self._level = getattr(lib, f"pyxglm_run_{variant.op}"), variant.level

@@ -18,6 +18,7 @@ from pyxglm.check.cases import ACTIVATIONS, Case
 from pyxglm.check.head_cases import HEADS
 from pyxglm.check.patterns import numbers
 from pyxglm.dtypes import Array
+from pyxglm.ops.shortlist import make_shortlist
 
 #: Bytes of weights that one row is multiplied with in turns, and of keys and values that
 #: one query sees: more than caches hold.
@@ -95,6 +96,10 @@ def loads(op: str, dtype: str) -> Iterator[Load]:
                          targets=rng.integers(0, _TOKENS, M))  # fmt: skip
             moved = _TOKENS * D * stored + 4 * M * D
             yield Load(f"{name} {M} x {D} x {_TOKENS}", given, moved, 2 * M * D * _TOKENS)
+        if op == "head":  # whose bytes are the codes', and two numbers a token
+            given = case(x=drawn((1, D)), w=head_VD, top=1, shortlist=make_shortlist(head_VD))
+            moved = _TOKENS * (D + 8) + 4 * D
+            yield Load(f"best by shortlist 1 x {D} x {_TOKENS}", given, moved, 2 * D * _TOKENS)
     elif op == "cache_append":
         for T in (R, 1):
             given = case(k_BHTK=projected(T), v_BHTK=projected(T), start=0, S=R)
