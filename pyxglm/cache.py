@@ -178,7 +178,8 @@ class KVCache(Sequence[LayerPast]):
         ValueError
             If there are fewer.
         """
-        if not 0 <= length <= self.length:
+        whole = isinstance(length, (int, np.integer)) and not isinstance(length, bool)
+        if not whole or not 0 <= length <= self.length:
             raise ValueError(f"length is {length}, expected 0 to {self.length}, as many as there")
         self.length = length
         if self._held is not None:

@@ -86,11 +86,14 @@ class ScoringMixin(VocabularyMixin):
         B, T = ids_BT.shape
         real_BT = np.ones((B, T), bool)
         if attention_mask is not None:
-            real_BT = as_numbers("attention_mask", attention_mask, np.float64) == 1
-            if real_BT.shape != (B, T):
+            mask_BT = as_numbers("attention_mask", attention_mask, np.float64)
+            if mask_BT.shape != (B, T):
                 raise ValueError(
-                    f"attention_mask has shape {real_BT.shape}, expected {(B, T)} as input_ids"
+                    f"attention_mask has shape {mask_BT.shape}, expected {(B, T)} as input_ids"
                 )
+            real_BT = mask_BT == 1
+            for other in mask_BT[~real_BT & (mask_BT != 0)][:1]:
+                raise ValueError(f"attention_mask holds {other:g}, expected 0 or 1")
         labels_BT = np.where(real_BT, ids_BT, IGNORE_INDEX)
         if labels is not None:
             labels_BT = checked_labels(labels, (B, T), len(head_VD))

@@ -15,8 +15,9 @@ import numpy as np
 
 from pyxglm.bench.grid import Job
 from pyxglm.cache import KVCache
-from pyxglm.dtypes import Array
+from pyxglm.dtypes import COMPUTE, Array
 from pyxglm.generation import stream
+from pyxglm.memory import check_generation
 
 #: Seed of the tokens.
 SEED = 7
@@ -37,6 +38,19 @@ def run(model: Any, job: Job) -> Sample:
         "both": _generate,
         "score": _score,
     }[job.kind](model, job)
+
+
+def check_memory(model: Any, job: Job) -> None:
+    """Refuse a job whose keys and values, or whose passes, will not fit into memory.
+
+    Raises
+    ------
+    MemoryError
+        Saying how much is needed, and how much there is.
+    """
+    known, number = job.depth + job.prompt, COMPUTE[model.compute].itemsize
+    length = known + job.generate
+    check_generation(model.config, model.backend, number, job.batch, known, length)
 
 
 def tokens(model: Any, B: int, T: int) -> Array:

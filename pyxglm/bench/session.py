@@ -99,6 +99,8 @@ class Session:
             How often each job is done, and whether it is once before that.
         """
         plans = list(self._plans(wanted))
+        for plan in plans:
+            jobs.check_memory(plan.model, plan.job)
         described = machine.description()
         writer = Writer(kind, described, [(plan.setting, plan.job) for plan in plans])
         write(writer.begin())

@@ -156,5 +156,5 @@ def _check_layout(entries: list[_Entry], available: int, path: Path) -> None:
         position = end
     if position != available:
         raise ValueError(
-            f"{path}: the file holds {available} bytes of tensors, expected {quoted(position)}"
+            f"{path}: the file holds {available} bytes of tensors, expected {position}"
         )

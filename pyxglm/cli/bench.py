@@ -6,8 +6,10 @@ import argparse
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
+import pyxglm
 from pyxglm.bench import grid
 from pyxglm.cli.arguments import Parser, UsageError, add_model_options, where
 from pyxglm.cli.terminal import Output, say
@@ -25,6 +27,12 @@ STORED = ("float16", "bfloat16", "float32")
 COMPUTE = ("float32", "float64", "bfloat16")
 LOGITS = ("last", "all")
 FORMATS = ("md", "csv", "json", "jsonl")
+
+#: This package in a new process, whatever lies in the directory that it is started in.
+ANEW = (
+    "import sys; sys.path[0] = sys.argv.pop(1);"
+    " from pyxglm.cli import main; sys.exit(main(sys.argv[1:]))"
+)
 
 #: What a BLAS reads when it is loaded.
 BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
@@ -129,7 +137,8 @@ def run(words: list[str], output: Output) -> int:
             )
         chosen = {name: str(threads[0]) for name in BLAS_THREADS}
         if any(os.environ.get(name) != value for name, value in chosen.items()):
-            command = [sys.executable, "-m", "pyxglm", "bench", *words]
+            place = str(Path(pyxglm.__file__).parents[1])
+            command = [sys.executable, "-c", ANEW, place, "bench", *words]
             environment = {**os.environ, **chosen}
             return subprocess.run(command, env=environment, check=False).returncode  # noqa: S603
 

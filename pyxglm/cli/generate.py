@@ -168,6 +168,8 @@ class Call:
     def __init__(self, model: Any, tokenizer: Any, options: dict[str, Any], verbose: bool) -> None:
         from pyxglm.generation.planning import default_settings
 
+        # Whatever a checkpoint or --set says: what is told of a text here is told otherwise.
+        options = {**options, "return_dict_in_generate": False}
         self.model, self.tokenizer, self.options = model, tokenizer, options
         self._verbose = verbose
         settings = {name: value for name, value in options.items() if name not in _NO_SETTINGS}

@@ -46,7 +46,7 @@ def given_prompts(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     text = standard_input() if name == "-" else file_text(name)
     found = [
         _prompt(line, number, name, before)
-        for number, line in enumerate(text.splitlines(), 1)
+        for number, line in enumerate(text.split("\n"), 1)  # others may stand in a JSON text
         if line.strip()
     ]
     if not found:
@@ -57,7 +57,7 @@ def given_prompts(arguments: argparse.Namespace) -> list[dict[str, Any]]:
 def _prompt(line: str, number: int, name: str, before: str) -> dict[str, Any]:
     try:
         value = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     value = {"prompt": value} if isinstance(value, str) else value
     if not isinstance(value, dict) or not isinstance(value.get("prompt"), str):

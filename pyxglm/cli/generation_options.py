@@ -7,6 +7,7 @@ import json
 from typing import Any, NamedTuple
 
 from pyxglm.cli.arguments import Parser, UsageError, argument_text
+from pyxglm.strict_json import quoted
 
 
 class Option(NamedTuple):
@@ -136,8 +137,10 @@ def wanted_settings(arguments: argparse.Namespace) -> dict[str, Any]:
             raise UsageError(f"--set got {given!r}, expected NAME=JSON")
         try:
             settings[name.replace("-", "_")] = json.loads(value)
-        except ValueError:
-            raise UsageError(f"--set {name} got {value!r}, expected a value of JSON") from None
+        except (ValueError, RecursionError):
+            raise UsageError(
+                f"--set {name} got {quoted(value)}, expected a value of JSON"
+            ) from None
     return settings
 
 

@@ -115,11 +115,13 @@ def test_the_bench_times_the_head_and_the_cache(check, quick, monkeypatch):
     timings = json.loads(out)["bench"]["timings"]
     assert code == 0
     assert [timing["shape"] for timing in timings if timing["isa"] == "scalar"] == [
-        "best 1 x 1024 x 700", "best 50 1 x 1024 x 700", "log-sum-exp 64 x 1024 x 700"
+        "best 1 x 1024 x 700", "best 50 1 x 1024 x 700", "log-sum-exp 64 x 1024 x 700",
+        "best by shortlist 1 x 1024 x 700",
     ]  # fmt: skip
     assert all(timing["of_read"] > 0 for timing in timings)
     assert all(timing["of_peak"] > 0 for timing in timings if timing["isa"] == "scalar")
-    assert timings[-1]["bytes"] == 700 * 1024 * 2 + 64 * 1024 * 4
+    assert timings[-3]["bytes"] == 700 * 1024 * 2 + 64 * 1024 * 4
+    assert timings[-1]["bytes"] == 700 * (1024 + 8) + 1024 * 4
     code, out, _ = check("--op", "cache_append", *words)
     timings = json.loads(out)["bench"]["timings"]
     assert code == 0

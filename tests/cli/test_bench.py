@@ -7,10 +7,14 @@ import io
 import json
 import re
 import statistics
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from cli.test_usage import one_line
 
+import pyxglm as pyxglm_package
 from pyxglm.bench import formats, shapes
 from pyxglm.check import limits
 from pyxglm.cli import bench
@@ -192,7 +196,7 @@ def test_numpy_starts_anew_with_its_threads(pyxglm, checkpoint, monkeypatch):
         changed.setattr("subprocess.run", run)
         assert pyxglm(*words).code == 5
     command, environment = calls[0]
-    assert command[1:4] == ["-m", "pyxglm", "bench"]
+    assert command[1:5:3] == ["-c", "bench"]
     assert environment.items() >= dict.fromkeys(bench.BLAS_THREADS, "1").items()
     for name in bench.BLAS_THREADS:
         monkeypatch.setenv(name, "1")
@@ -200,6 +204,16 @@ def test_numpy_starts_anew_with_its_threads(pyxglm, checkpoint, monkeypatch):
     record = json.loads(result.out)
     assert (record["backends"], record["isa"], record["n_threads"]) == ("numpy", None, 1)
     assert record["of_limit"] > 0
+
+
+def test_a_new_process_is_of_this_package(tmp_path):
+    """And not of what lies in the directory that it is started in."""
+    for name in ("pyxglm.py", "json.py"):
+        (tmp_path / name).write_text("raise SystemExit('another one')\n")
+    place = str(Path(pyxglm_package.__file__).parents[1])
+    command = [sys.executable, "-c", bench.ANEW, place, "bench", "-p", "0", "-n", "0"]
+    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert found.stderr == "pyxglm: there is no test to run: all of -p, -n and -s are 0\n"
 
 
 def test_the_choices_are_those_of_the_rooms_behind():

@@ -158,6 +158,21 @@ class TestManyPrompts:
         path.write_text("\n".join(lines), encoding="utf-8")
         return path
 
+    def test_lines_end_where_those_of_files_do(self, pyxglm, endless, tmp_path):
+        """JSON may hold what `str.splitlines` takes for an end."""
+        texts = ["a\u2028b", "c\x85d", "e"]
+        path = tmp_path / "odd.jsonl"
+        lines = "".join(json.dumps(text, ensure_ascii=False) + "\r\n" for text in texts)
+        path.write_bytes(lines.encode())
+        found = pyxglm("generate", "-m", endless, "-n", 1, "--jsonl", path)
+        assert [json.loads(line)["prompt"] for line in found.out.split("\n")[:-1]] == texts
+
+    @pytest.mark.parametrize("words", [["--json", "a"], ["--beams", "2", "a"]])
+    def test_a_setting_of_what_is_returned_is_no_matter(self, pyxglm, endless, words):
+        found = pyxglm("generate", "-m", endless, "-n", 2, *words)
+        others = ("--set", "return_dict_in_generate=true")
+        assert pyxglm("generate", "-m", endless, "-n", 2, *others, *words).out == found.out != ""
+
     @pytest.mark.parametrize("size", [1, 3, 8])
     @pytest.mark.parametrize("drawing", [[], ["--seed", "3", "--repetition-penalty", "1.5"]])
     def test_a_line_each_in_order(self, pyxglm, endless, opened, file, size, drawing):

@@ -66,6 +66,14 @@ def one_line(result) -> str:
             ["generate", "a", "--shortlist", "--backend", "numpy"],
             "make_shortlist: XGLMForCausalLM computes float32 on backend 'numpy', expected float32",
         ),
+        (
+            ["generate", "a", "--set", "suppress_tokens=" + "[" * 100_000],
+            "--set suppress_tokens got '[[[[",
+        ),
+        (
+            ["bench", "-p", "16", "-n", "0", "-b", "99999999", "-r", "1"],
+            "not enough memory: the keys and values of 99999999 texts of ",
+        ),
         (["bench", "--shortlist", "2"], "--shortlist is '2', expected one of: 0, 1"),
         (["bench", "--shortlist", "1", "--cold"], "--cold is given with --shortlist 1: a process"),
         (
@@ -96,6 +104,7 @@ def test_bad_usage(pyxglm, words, message):
         (["generate", "-f", "{tmp}/none.txt"], r"{tmp}/none\.txt: No such file or directory"),
         (["generate", "-f", "{tmp}"], r"{tmp}: Is a directory"),
         (["generate", "--jsonl", "{tmp}/bad.jsonl"], r"{tmp}/bad\.jsonl: line 2 is '\[1\]', expec"),
+        (["generate", "--jsonl", "{tmp}/deep.jsonl"], r"{tmp}/deep\.jsonl: line 1 is '\[\[\[\["),
         (["generate", "--jsonl", "{tmp}/empty.jsonl"], r"{tmp}/empty\.jsonl has no lines, expect"),
         (["generate", "a", "--few-shot", "{tmp}/none"], r"{tmp}/none: No such file or directory"),
         (["generate", "-f", "{tmp}/bad.txt"], r"{tmp}/bad\.txt: byte 2 is 0xff, expected UTF-8"),
@@ -115,6 +124,7 @@ def test_bad_files_and_names(pyxglm, tmp_path, words, message):
     (tmp_path / "bad.txt").write_bytes(b"ab\xff")
     (tmp_path / "bad.jsonl").write_text('"a"\n[1]\n')
     (tmp_path / "empty.jsonl").write_text("\n")
+    (tmp_path / "deep.jsonl").write_text("[" * 100_000)
     result = pyxglm(*(word.replace("{tmp}", str(tmp_path)) for word in words))
     assert re.match(message.replace("{tmp}", re.escape(str(tmp_path))), one_line(result))
 

@@ -255,3 +255,6 @@ def test_only_what_differs_moves():
     assert room[0, 0, 4].tolist() == [2, 3]
     with pytest.raises(ValueError, match="^length is 6, expected 0 to 5, as many as there"):
         cache.crop(6)
+    for odd in (1.5, -1, True, "1"):
+        with pytest.raises(ValueError, match="^length is .*, expected 0 to 5, as many as there"):
+            cache.crop(odd)

@@ -200,6 +200,14 @@ def test_nothing_is_asked_behind_padding() -> None:
     assert (default[default != 0] == found[default != 0]).all()
 
 
+@pytest.mark.parametrize("odd", [2, -1, 0.5, np.nan])
+def test_a_mask_of_other_numbers_is_refused(odd: float) -> None:
+    mask = np.ones(IDS.shape)
+    mask[1, 2] = odd
+    with pytest.raises(ValueError, match=rf"^attention_mask holds {odd:g}, expected 0 or 1$"):
+        lm().log_probs(IDS, attention_mask=mask)
+
+
 def test_log_probs_at_given_positions() -> None:
     model = lm()
     shifted = np.arange(5)[None] + 3
