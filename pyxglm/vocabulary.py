@@ -71,7 +71,7 @@ class VocabularyMixin:
         A copy of the head in 8 bits, V times D bytes, tells which tokens cannot be
         among the best, with certainty; the logits of the others, a few, are computed
         as always (`pyxglm.ops.shortlist`). So greedy search, and drawing from the
-        best 100 or fewer (``top_k``), give the same tokens with the same bits, of up to
+        best 127 or fewer (``top_k``), give the same tokens with the same bits, of up to
         4 texts at a time, and read half of a float16 head. What needs all logits does
         not change.
 

@@ -67,6 +67,11 @@ def lines(path: Path) -> int:
     return len(path.read_text().splitlines())
 
 
+def test_every_module_is_found():
+    packages = {path.parent for path in (ROOT / "pyxglm").rglob("*.py")}
+    assert [str(folder) for folder in packages if not (folder / "__init__.py").exists()] == []
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=names(SOURCES))
 def test_a_file_fits_in_a_head(path):
     assert lines(path) <= MOST_LINES

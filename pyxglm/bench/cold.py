@@ -1,7 +1,7 @@
 """Cold start: a fresh process, from its start to the first token of a prompt.
 
 The weights' file is in the page cache, unless it is too large for it: the start is
-that of the program. Run as a program, this module is the fresh process.
+that of the program. `first_token` is what the fresh process runs.
 """
 
 from __future__ import annotations

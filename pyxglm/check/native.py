@@ -1,8 +1,7 @@
 """The kernels of the C library one by one: a problem's arrays put into a struct, and a call.
 
-Besides `pyxglm.ops.native*`, which checks its arguments and knows whole
-operations, this is the only module that touches cffi: here a single kernel is
-called, at any level, on any range, on memory of the caller's choice.
+`pyxglm.ops.native*` checks its arguments and knows whole operations. Here a single
+kernel is called, at any level, on any range, on memory of the caller's choice.
 """
 
 from __future__ import annotations

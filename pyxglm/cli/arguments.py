@@ -66,7 +66,8 @@ def add_computing_options(parser: Parser) -> None:
         "--threads",
         type=int,
         metavar="N",
-        help="threads of the C kernels (default: all CPUs)",
+        help="threads of the C kernels (default: PYXGLM_NUM_THREADS, or the CPUs that this process"
+        " may use)",
     )
 
 

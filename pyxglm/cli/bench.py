@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
-import pyxglm
 from pyxglm.bench import grid
+from pyxglm.cli.anew import BLAS_THREADS, anew
 from pyxglm.cli.arguments import Parser, UsageError, add_model_options, where
 from pyxglm.cli.terminal import Output, say
 
@@ -27,15 +24,6 @@ STORED = ("float16", "bfloat16", "float32")
 COMPUTE = ("float32", "float64", "bfloat16")
 LOGITS = ("last", "all")
 FORMATS = ("md", "csv", "json", "jsonl")
-
-#: This package in a new process, whatever lies in the directory that it is started in.
-ANEW = (
-    "import sys; sys.path[0] = sys.argv.pop(1);"
-    " from pyxglm.cli import main; sys.exit(main(sys.argv[1:]))"
-)
-
-#: What a BLAS reads when it is loaded.
-BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def parser() -> Parser:
@@ -79,7 +67,12 @@ def parser() -> Parser:
     how.add_argument(
         "--no-warmup", action="store_true", help="without a first repetition that does not count"
     )
-    how.add_argument("-t", "--threads", metavar="LIST", help="threads (default: all CPUs)")
+    how.add_argument(
+        "-t",
+        "--threads",
+        metavar="LIST",
+        help="threads (default: PYXGLM_NUM_THREADS, or the CPUs that this process may use)",
+    )
     how.add_argument("--backend", metavar="LIST", help="c, numpy (default: the best)")
     how.add_argument("--isa", metavar="LIST", help="instruction sets of c (default: the best)")
     how.add_argument(
@@ -137,10 +130,7 @@ def run(words: list[str], output: Output) -> int:
             )
         chosen = {name: str(threads[0]) for name in BLAS_THREADS}
         if any(os.environ.get(name) != value for name, value in chosen.items()):
-            place = str(Path(pyxglm.__file__).parents[1])
-            command = [sys.executable, "-c", ANEW, place, "bench", *words]
-            environment = {**os.environ, **chosen}
-            return subprocess.run(command, env=environment, check=False).returncode  # noqa: S603
+            return anew(["bench", *words], chosen)
 
     from pyxglm.bench.session import Session
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 import time
 from typing import Any
 
+from pyxglm.cli.anew import BLAS_THREADS, anew
 from pyxglm.cli.arguments import Parser, UsageError
 from pyxglm.cli.terminal import Output
 
@@ -20,7 +20,7 @@ EXAMPLES = """\
 """
 
 #: What the C library is built to be compared with runs on one thread.
-ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+ONE_THREAD = dict.fromkeys(BLAS_THREADS, "1")
 
 
 def parser() -> Parser:
@@ -68,11 +68,8 @@ def run(words: list[str], output: Output) -> int:
     if arguments.seed < 0:
         raise UsageError(f"--seed is {arguments.seed}, expected 0 or more")
     if arguments.bench and any(os.environ.get(name) != "1" for name in ONE_THREAD):
-        # NumPy's BLAS decides on its threads when it is loaded, and that has happened.
-        command = [sys.executable, "-m", "pyxglm", "check", *words]
-        if "--seed" not in words:
-            command += ["--seed", str(arguments.seed)]
-        return subprocess.run(command, env={**os.environ, **ONE_THREAD}, check=False).returncode  # noqa: S603
+        again = words if "--seed" in words else [*words, "--seed", str(arguments.seed)]
+        return anew(["check", *again], ONE_THREAD)
     return _checked(arguments, output)
 
 

@@ -66,7 +66,8 @@ def parser() -> Parser:
         "--shortlist",
         action="store_true",
         help="the same text, greedy or of the --top-k best, sooner: a copy of the output head in"
-        " 8 bits, made first, tells which tokens need not be computed (takes memory)",
+        " 8 bits, made first, tells which tokens need not be computed (takes memory; for up to 4"
+        " texts at a time, see --batch-size)",
     )
     parser.add_argument(
         "-v", "--verbose", action="store_true", help="tell of speed on standard error"
@@ -105,7 +106,7 @@ def run(words: list[str], output: Output) -> None:
     whole = asked.num_beams > 1
     if arguments.stream and (whole or arguments.jsonl is not None or arguments.json):
         why = "--jsonl" if arguments.jsonl else "--json" if arguments.json else "--beams"
-        raise UsageError(f"--stream is given with {why}, which tells the text only in the end")
+        raise UsageError(f"--stream is given with {why}, which tells the text only at the end")
     name, place = where(arguments)
     computing = how(arguments)
 

@@ -48,7 +48,7 @@ STEPWISE: dict[str, Callable[[Plan], Iterator[Array]]] = {
     "assisted_generation": _assisted,
 }
 
-#: Strategies that know the text only in the end: they return a structured result.
+#: Strategies that know the text only at the end: they return a structured result.
 WHOLE: dict[str, Callable[[Plan], ModelOutput]] = {
     "beam_search": beam_search,
     "beam_sample": beam_search,
@@ -164,7 +164,7 @@ def generate(
     if plan.mode in WHOLE:
         if streamer is not None:
             raise ValueError(
-                f"streamer is given, expected None: {plan.mode} knows the text only in the end"
+                f"streamer is given, expected None: {plan.mode} knows the text only at the end"
             )
         result = WHOLE[plan.mode](plan)
         if not plan.settings.return_dict_in_generate:
@@ -210,7 +210,7 @@ def stream(
     Raises
     ------
     ValueError
-        As in `generate`; and if the strategy knows the text only in the end.
+        As in `generate`; and if the strategy knows the text only at the end.
     """
     plan = _plan(model, inputs, generation_config, input_ids, attention_mask, options)
     if plan.mode in WHOLE:

@@ -1,6 +1,6 @@
 """The C library: loading it, choosing the instruction set and the threads.
 
-This module and its siblings `native*.py` are the only ones that touch cffi.
+This module, its siblings `native*.py` and `pyxglm.check` are what touches cffi.
 The manual of the library is `csrc/pyxglm.h`.
 """
 

@@ -17,7 +17,7 @@ from cli.test_usage import one_line
 import pyxglm as pyxglm_package
 from pyxglm.bench import formats, shapes
 from pyxglm.check import limits
-from pyxglm.cli import bench
+from pyxglm.cli import anew, bench
 from pyxglm.ops import available_backends, native_library
 from pyxglm.ops.cpus import default_threads
 
@@ -211,7 +211,7 @@ def test_a_new_process_is_of_this_package(tmp_path):
     for name in ("pyxglm.py", "json.py"):
         (tmp_path / name).write_text("raise SystemExit('another one')\n")
     place = str(Path(pyxglm_package.__file__).parents[1])
-    command = [sys.executable, "-c", bench.ANEW, place, "bench", "-p", "0", "-n", "0"]
+    command = [sys.executable, "-c", anew.CODE, place, "bench", "-p", "0", "-n", "0"]
     found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert found.stderr == "pyxglm: there is no test to run: all of -p, -n and -s are 0\n"
 

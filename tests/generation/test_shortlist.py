@@ -27,7 +27,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def model(folder):
-    return XGLMForCausalLM.from_pretrained(folder)
+    return XGLMForCausalLM.from_pretrained(folder, backend="c")
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_it_is_of_the_head_as_it_is(model):
 
 
 def test_a_head_that_may_change_has_none(model):
-    wide = XGLMForCausalLM(CONFIG, seed=3)
+    wide = XGLMForCausalLM(CONFIG, seed=3, backend="c")
     with pytest.raises(ValueError, match="has a head that can be written to, expected one that"):
         wide.make_shortlist()
     wide.lm_head.weight.flags.writeable = False
@@ -114,7 +114,11 @@ def test_copies_make_their_own(model):
 def test_what_can_have_none(folder):
     with pytest.raises(ValueError, match=r"^make_shortlist: XGLMModel has no output head$"):
         XGLMModel.from_pretrained(folder).make_shortlist()
-    for settings in ({"backend": "numpy"}, {"compute": "float64"}, {"compute": "bfloat16"}):
+    for settings in (
+        {"backend": "numpy"},
+        {"compute": "float64"},
+        {"compute": "bfloat16", "backend": "c"},
+    ):
         other = XGLMForCausalLM.from_pretrained(folder, **settings)
         with pytest.raises(ValueError, match="^make_shortlist: XGLMForCausalLM computes .* 'c'$"):
             other.make_shortlist()
