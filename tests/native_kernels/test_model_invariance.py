@@ -19,7 +19,6 @@ from pyxglm import (
     KVCache,
     XGLMConfig,
     XGLMForCausalLM,
-    get_num_threads,
     set_num_threads,
     use_isa,
 )
@@ -45,15 +44,6 @@ def model(dtype, compute="float32"):
         init_std=0.3, max_position_embeddings=64,
     )  # fmt: skip
     return XGLMForCausalLM(config, seed=3, dtype=dtype, compute=compute, backend="c")
-
-
-@pytest.fixture(params=available_isas())
-def level(request):
-    before = isa(), get_num_threads()
-    use_isa(request.param)
-    yield
-    use_isa(before[0])
-    set_num_threads(before[1])
 
 
 @pytest.fixture(

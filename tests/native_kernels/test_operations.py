@@ -8,13 +8,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from strategies import arrays_for, left_alone
 
-from pyxglm import use_isa
 from pyxglm.check.bounds import truth
 from pyxglm.check.cases import FUSED, Case, by_sequence
 from pyxglm.check.head_cases import HEADS, HeadCase, log_sums
 from pyxglm.check.patterns import PATTERNS, numbers
 from pyxglm.ops import native, native_coarse, reference
-from pyxglm.ops.native_library import available_isas, isa
 
 SETTINGS = settings(
     max_examples=25,
@@ -23,14 +21,6 @@ SETTINGS = settings(
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
-
-
-@pytest.fixture(params=available_isas())
-def level(request):
-    before = isa()
-    use_isa(request.param)
-    yield
-    use_isa(before)
 
 
 def assert_close(result, one):

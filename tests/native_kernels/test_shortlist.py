@@ -8,10 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from strategies import arrays_for, exact, left_alone
 
-from pyxglm import use_isa
 from pyxglm.check.patterns import PATTERNS, numbers
 from pyxglm.ops import native, reference
-from pyxglm.ops.native_library import available_isas, isa, lib
+from pyxglm.ops.native_library import lib
 from pyxglm.ops.shortlist import ROWS, TOP, Shortlist, make_shortlist
 
 SETTINGS = settings(
@@ -21,14 +20,6 @@ SETTINGS = settings(
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
-
-
-@pytest.fixture(params=available_isas())
-def level(request):
-    before = isa()
-    use_isa(request.param)
-    yield
-    use_isa(before)
 
 
 def best(hidden_ND, head_VD, k, shortlist):
