@@ -43,6 +43,14 @@ static int64_t blocks_of(const pyxglm_head_args *a)
 
 /* === Blocks =============================================================== */
 
+static int has_nan(const float *x, int64_t width)
+{
+    int found = 0;
+    for (int64_t i = 0; i < width; i++)
+        found |= x[i] != x[i];
+    return found;
+}
+
 static void reduce(const head_job *job, const float *logits, int64_t block, int64_t row,
                    int64_t width)
 {
@@ -53,8 +61,11 @@ static void reduce(const head_job *job, const float *logits, int64_t block, int6
         best_of(job->found.values + at * kept, job->found.ids + at * kept, min_i64(kept, width),
                 logits, width, first);
     }
-    if (a->log_sums)
+    if (a->log_sums) {
         job->table->exp_sum(logits, width, job->found.largest + at, job->found.sum + at);
+        if (job->found.largest[at] == -INFINITY) /* the sum is NaN, as -inf + inf */
+            job->found.sum[at] = has_nan(logits, width) ? NAN : 0.0f;
+    }
     if (a->targets && a->targets[m] >= first && a->targets[m] < first + width)
         a->target_logits[m] = logits[a->targets[m] - first];
 }
@@ -83,7 +94,7 @@ static void head_blocks(void *context, int64_t begin, int64_t end)
 /* === Combining ============================================================ */
 
 /* log sum exp of a row. The few terms are added in float64. A block of nothing
- * but -inf adds nothing (its sum is NaN, as -inf + inf). */
+ * but -inf adds nothing, one with a NaN beside them NaN. */
 static float combined_log_sum(const head_job *job, int64_t row)
 {
     const int64_t blocks = blocks_of(job->a);
@@ -95,8 +106,8 @@ static float combined_log_sum(const head_job *job, int64_t row)
     double sum = 0.0;
     for (int64_t block = 0; block < blocks; block++) {
         const int64_t at = block * job->rows + row;
-        if (job->found.largest[at] != -INFINITY)
-            sum += job->found.sum[at] * exp((double)job->found.largest[at] - largest);
+        const int empty = job->found.largest[at] == -INFINITY;
+        sum += job->found.sum[at] * (empty ? 1.0 : exp((double)job->found.largest[at] - largest));
     }
     return (float)(largest + log(sum));
 }

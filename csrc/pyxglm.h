@@ -21,7 +21,8 @@
  *     N and K; never on M, the batch, the range or the number of threads.
  *   - Infinities and NaN propagate: where the reference is not finite, neither
  *     is the kernel.
- *   - Nothing here allocates in a kernel, prints, or exits.
+ *   - A kernel takes no memory but scratch that its thread keeps, and does without
+ *     if there is none. Nothing here prints, or exits.
  */
 #ifndef PYXGLM_H
 #define PYXGLM_H
@@ -315,15 +316,6 @@ int64_t pyxglm_limit_bf16_pairs(int64_t rounds);
 
 /* === The LM head, without the logits ====================================== */
 
-/* For each row of x, of the logits x w^T that are never stored:
- *   ids, values   the `top` best, best first (`top` = 1 is the argmax). NaN is
- *                 better than any number, of equals the lower id is better.
- *                 The caller keeps top <= V.
- *   target_logits the logit of targets[m]; 0 where that is negative
- *   log_sums      log sum_v exp(logit_v)
- * The logits have the bits that `linear` gives them. Blocks of the vocabulary
- * of fixed size are reduced one by one and combined in order, so the number of
- * threads and of rows moves no bit. */
 /* What makes finding the best cheaper: a copy of w in whole numbers of 8 bits, and
  * how far each row's logit may be from what that says, for an x of length 1:
  *
@@ -351,6 +343,15 @@ typedef struct pyxglm_shortlist_args {
 } pyxglm_shortlist_args;
 int pyxglm_run_shortlist(const pyxglm_shortlist_args *a, int dtype, int level);
 
+/* For each row of x, of the logits x w^T that are never stored:
+ *   ids, values   the `top` best, best first (`top` = 1 is the argmax). NaN is
+ *                 better than any number, of equals the lower id is better.
+ *                 The caller keeps top <= V.
+ *   target_logits the logit of targets[m]; 0 where that is negative
+ *   log_sums      log sum_v exp(logit_v)
+ * The logits have the bits that `linear` gives them. Blocks of the vocabulary
+ * of fixed size are reduced one by one and combined in order, so the number of
+ * threads and of rows moves no bit. */
 typedef struct pyxglm_head_args {
     const float *x;         /* (M, K) */
     const void *w;          /* (V, K), stored as the call's dtype */

@@ -17,6 +17,7 @@ typedef struct block {
 } block;
 
 static pthread_key_t key;
+static int have_key; /* else another library's key 0 would be taken for it */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void release(void *blocks)
@@ -28,7 +29,7 @@ static void release(void *blocks)
 
 static void make_key(void)
 {
-    pthread_key_create(&key, release);
+    have_key = pthread_key_create(&key, release) == 0;
 }
 
 static block *own_blocks(void)
@@ -37,6 +38,8 @@ static block *own_blocks(void)
     if (own)
         return own;
     pthread_once(&once, make_key);
+    if (!have_key)
+        return NULL;
     block *blocks = calloc(PYXGLM_SCRATCH_USES, sizeof *blocks);
     if (blocks && pthread_setspecific(key, blocks)) {
         free(blocks);

@@ -164,9 +164,16 @@ static void forget_workers(void)
     pthread_cond_init(&wake, NULL);
 }
 
-static void watch_forks(void)
+static void register_fork_handler(void)
 {
     pthread_atfork(NULL, NULL, forget_workers);
+}
+
+/* Before the pool is first taken: a child of a fork would find it taken for ever. */
+static void watch_forks(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, register_fork_handler);
 }
 
 static void wake_sleepers(void)
@@ -180,13 +187,17 @@ static void wake_sleepers(void)
 
 static void start_workers(int wanted)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
     sigset_t all, before;
 
-    pthread_once(&once, watch_forks);
     start_tried = 1;
-    /* Signals are for the caller's threads: Python runs its handlers there. */
+    /* Signals are for the caller's threads: Python runs its handlers there. Faults are
+     * for the thread that makes them (a mapped file may have become shorter). */
     sigfillset(&all);
+    sigdelset(&all, SIGSEGV);
+    sigdelset(&all, SIGBUS);
+    sigdelset(&all, SIGFPE);
+    sigdelset(&all, SIGILL);
+    sigdelset(&all, SIGTRAP);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     for (; started < wanted; started++) {
         workers[started].share = 1 + started;
@@ -210,6 +221,7 @@ static void stop_workers(void)
 void pyxglm_set_num_threads(int wanted)
 {
     wanted = wanted < 1 ? 1 : wanted > PYXGLM_MAX_THREADS ? PYXGLM_MAX_THREADS : wanted;
+    watch_forks();
     while (atomic_exchange(&taken, 1))
         sched_yield();
     if (wanted != atomic_load(&threads)) {

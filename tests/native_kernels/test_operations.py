@@ -183,6 +183,19 @@ def test_head_of_several_blocks(level, op, ops, dtype):
         assert (ops.linear(hidden_ND, head_VD) != native.linear(hidden_ND, head_VD)).any()
 
 
+@pytest.mark.parametrize("at", [0, 300, 511])
+def test_a_nan_among_minus_infinities_shows(level, at):
+    """Also in a block that has nothing else, and adds nothing to the sum without it."""
+    head_VD = np.zeros((1100, 1), np.float32)
+    head_VD[:512] = -np.inf
+    ones = np.ones((1, 1), np.float32)
+    _, log_sums_N = native.head_log_probs(ones, head_VD, np.array([600]))
+    np.testing.assert_allclose(log_sums_N, np.log(588), rtol=1e-6)
+    head_VD[at] = np.nan
+    _, log_sums_N = native.head_log_probs(ones, head_VD, np.array([600]))
+    assert np.isnan(log_sums_N).all()
+
+
 def verify_head(op, ops, arguments, top):
     hidden_ND, head_VD = arguments["hidden_ND"], arguments["head_VD"]
     targets_N = arguments["targets_N"]
