@@ -7,7 +7,12 @@
 
 #include "internal.h"
 
-#define PYXGLM_HEAD_BLOCK 512 /* logits of a block of the vocabulary */
+#define BLOCK 512 /* logits of a block of the vocabulary */
+
+PYXGLM_INLINE int64_t blocks_of(const pyxglm_head_args *a)
+{
+    return (a->V + BLOCK - 1) / BLOCK;
+}
 
 /* Puts a logit into a list of at most `top`, best first, of which `*length` are
  * there. Ids must come in ascending order: an equal logit goes behind. */

@@ -14,7 +14,6 @@
 #include <math.h>
 #include <stdatomic.h>
 
-#define BLOCK PYXGLM_HEAD_BLOCK
 #define ROWS 128 /* rows of x that are worked on at a time: logits of a block take 256 KiB */
 
 /* Of one block and one row: the largest logit, the sum of exp(logit - largest),
@@ -35,11 +34,6 @@ typedef struct head_job {
     partials found;
     atomic_int failed;
 } head_job;
-
-static int64_t blocks_of(const pyxglm_head_args *a)
-{
-    return (a->V + BLOCK - 1) / BLOCK;
-}
 
 /* === Blocks =============================================================== */
 

@@ -28,7 +28,6 @@
 #include <math.h>
 #include <stdatomic.h>
 
-#define BLOCK PYXGLM_HEAD_BLOCK
 #define SMALLEST 0x1p-20f /* of |x| and of the largest weight of a row, */
 #define LARGEST 0x1p20f   /* between which nothing over- or underflows */
 #define CODES 127.0f      /* codes are -127 to 127 */
@@ -148,7 +147,9 @@ int pyxglm_run_shortlist(const pyxglm_shortlist_args *a, int dtype, int level)
 typedef struct short_job {
     const pyxglm_head_args *a;
     const pyxglm_kernels *table;
-    int dtype;
+    pyxglm_linear_fn *kernel;     /* of the head, */
+    pyxglm_linear_args product;   /* and what it is called with, but for the weights */
+    int64_t w_stride;
     float norms[PYXGLM_SHORTLIST_ROWS];  /* |x| of each row, at least */
     float floors[PYXGLM_SHORTLIST_ROWS]; /* `top` logits of a row are at least that */
     float *ends;            /* (M, V): no logit is above its own */
@@ -156,11 +157,6 @@ typedef struct short_job {
     int64_t *ids, *lengths;
     atomic_llong computed[PYXGLM_SHORTLIST_ROWS];
 } short_job;
-
-static int64_t blocks_of(const pyxglm_head_args *a)
-{
-    return ceil_div(a->V, BLOCK);
-}
 
 /* Intervals of logits: their ends, and the best of their beginnings. */
 static void bound_blocks(void *context, int64_t begin, int64_t end)
@@ -191,34 +187,39 @@ static void bound_blocks(void *context, int64_t begin, int64_t end)
     }
 }
 
-/* The logits of tokens that may be among the best, and the best of those. */
+/* The logits of tokens that may be among the best of a row, and the best of those. A
+ * token is computed for all rows at once: x has been made what the kernel wants. */
 static void compute_blocks(void *context, int64_t begin, int64_t end)
 {
     short_job *job = context;
     const pyxglm_head_args *a = job->a;
-    pyxglm_linear_fn *const kernel = pyxglm_linear_kernel(job->table, job->dtype, 0);
-    const int64_t w_stride = a->K * pyxglm_itemsize(job->dtype);
-    for (int64_t block = begin; block < end; block++)
-        for (int64_t row = 0; row < a->M; row++) {
-            const int64_t first = block * BLOCK, at = block * a->M + row;
-            const float *ends = job->ends + row * a->V + first;
-            int64_t computed = 0;
-            job->lengths[at] = 0;
-            for (int64_t i = 0; i < min_i64(BLOCK, a->V - first); i++) {
-                if (ends[i] < job->floors[row])
+    int64_t computed[PYXGLM_SHORTLIST_ROWS] = {0};
+    for (int64_t block = begin; block < end; block++) {
+        const int64_t first = block * BLOCK, width = min_i64(BLOCK, a->V - first);
+        for (int64_t row = 0; row < a->M; row++)
+            job->lengths[block * a->M + row] = 0;
+        for (int64_t v = first; v < first + width; v++) {
+            float logits[PYXGLM_SHORTLIST_ROWS];
+            int known = 0;
+            for (int64_t row = 0; row < a->M; row++) {
+                if (job->ends[row * a->V + v] < job->floors[row])
                     continue;
-                float logit;
-                const pyxglm_linear_args product = {
-                    .y = &logit, .x = a->x + row * a->K,
-                    .w = (const char *)a->w + (first + i) * w_stride,
-                    .activation = PYXGLM_LINEAR, .M = 1, .N = 1, .K = a->K, .y_stride = 1};
-                kernel(&product, 0, 1);
+                if (!known) {
+                    pyxglm_linear_args product = job->product;
+                    product.y = logits;
+                    product.w = (const char *)a->w + v * job->w_stride;
+                    job->kernel(&product, 0, 1);
+                    known = 1;
+                }
+                const int64_t at = block * a->M + row;
                 offer(job->values + at * a->top, job->ids + at * a->top, &job->lengths[at],
-                      a->top, logit, first + i);
-                computed++;
+                      a->top, logits[row], v);
+                computed[row]++;
             }
-            atomic_fetch_add(&job->computed[row], computed);
         }
+    }
+    for (int64_t row = 0; row < a->M; row++)
+        atomic_fetch_add(&job->computed[row], computed[row]);
 }
 
 /* The best of a row's lists, in order. */
@@ -243,7 +244,8 @@ int pyxglm_shortlist_serves(const pyxglm_head_args *a)
 int pyxglm_head_by_shortlist(const pyxglm_head_args *a, int dtype, const pyxglm_kernels *table,
                              int *done)
 {
-    short_job job = {.a = a, .table = table, .dtype = dtype};
+    short_job job = {.a = a, .table = table, .kernel = pyxglm_linear_kernel(table, dtype, 0),
+                     .w_stride = a->K * pyxglm_itemsize(dtype)};
     *done = 0;
     for (int64_t row = 0; row < a->M; row++) {
         double sum = 0.0;
@@ -270,6 +272,11 @@ int pyxglm_head_by_shortlist(const pyxglm_head_args *a, int dtype, const pyxglm_
         combine(&job, row);
         job.floors[row] = a->values[(row + 1) * a->top - 1];
     }
+    job.product = (pyxglm_linear_args){.x = a->x, .M = a->M, .N = 1, .K = a->K,
+                                       .activation = PYXGLM_LINEAR, .y_stride = 1};
+    const int status = pyxglm_linear_prepare(&job.product, job.kernel, dtype, 0);
+    if (status != PYXGLM_OK)
+        return status;
     pyxglm_parallel(compute_blocks, &job, blocks_of(a), 1);
     for (int64_t row = 0; row < a->M; row++) {
         combine(&job, row);
