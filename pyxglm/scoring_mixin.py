@@ -92,8 +92,9 @@ class ScoringMixin(VocabularyMixin):
                     f"attention_mask has shape {mask_BT.shape}, expected {(B, T)} as input_ids"
                 )
             real_BT = mask_BT == 1
-            for other in mask_BT[~real_BT & (mask_BT != 0)][:1]:
-                raise ValueError(f"attention_mask holds {other:g}, expected 0 or 1")
+            others = mask_BT[~real_BT & (mask_BT != 0)]
+            if others.size:
+                raise ValueError(f"attention_mask holds {others[0]:g}, expected 0 or 1")
         labels_BT = np.where(real_BT, ids_BT, IGNORE_INDEX)
         if labels is not None:
             labels_BT = checked_labels(labels, (B, T), len(head_VD))

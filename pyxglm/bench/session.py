@@ -181,8 +181,10 @@ def chosen(setting: Setting) -> Iterator[None]:
 @contextmanager
 def listed(model: XGLMForCausalLM, setting: Setting) -> Iterator[None]:
     """Let a model have a shortlist for a while, if the setting says so."""
-    if setting.shortlist:
-        model.make_shortlist()
+    if not setting.shortlist:
+        yield
+        return
+    model.make_shortlist()
     try:
         yield
     finally:

@@ -93,9 +93,7 @@ class HeadRunner:
         sizes = {"top": top, "V": V, "K": K}
         shortlist = given.get("shortlist")
         if shortlist is not None:
-            listed = zip(("int8_t *", "float *", "float *"), shortlist, strict=True)
-            addresses = [ffi.cast(kind, array.ctypes.data) for kind, array in listed]
-            pointers["shortlist"] = ffi.new("pyxglm_shortlist *", addresses)
+            pointers["shortlist"] = native.shortlist_struct(shortlist)
         self._kept = arrays, shortlist, pointers  # alive
         self._whole = ffi.new("pyxglm_head_args *", {**pointers, **sizes, "M": M})
         self._nothing = ffi.new("pyxglm_head_args *", {**pointers, **sizes, "M": 0})

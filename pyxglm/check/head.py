@@ -171,10 +171,7 @@ def _run(
     for name, one in {**outputs, **guarded}.items():
         setattr(arguments, name, ffi.cast(fields[name].type, one.view.ctypes.data))
     if shortlist is not None:
-        kinds = ("int8_t *", "float *", "float *")
-        listed = ffi.new("pyxglm_shortlist *", [
-            ffi.cast(kind, array.ctypes.data) for kind, array in zip(kinds, shortlist, strict=True)
-        ])  # fmt: skip
+        listed = native.shortlist_struct(shortlist)
         arguments.shortlist = listed
     stored = list(native.SUFFIXES).index(case.product.dtype)
     op = "head" if case.product.op == "linear" else "head_coarse"

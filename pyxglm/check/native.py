@@ -15,6 +15,7 @@ import numpy as np
 from pyxglm.check.cases import OPS
 from pyxglm.check.problems import ACTIVATION_NUMBERS, Problem
 from pyxglm.dtypes import Array
+from pyxglm.ops.shortlist import Shortlist
 
 #: Suffixes of entries in the library's table, by stored dtype, in the order of its enum.
 SUFFIXES = {"float32": "f32", "float16": "f16", "bfloat16": "bf16", "int8": "i8"}
@@ -71,6 +72,14 @@ def has_variant(op: str, dtype: str, level: int) -> bool:
     while (name := lib.pyxglm_entry_name(len(names))) != ffi.NULL:
         names.append(ffi.string(name).decode())
     return bool(lib.pyxglm_serving_level(level, names.index(entry(op, dtype))) == level)
+
+
+def shortlist_struct(shortlist: Shortlist) -> Any:
+    """Return a ``pyxglm_shortlist *``. It holds addresses only: keep the arrays alive."""
+    ffi = library().ffi
+    kinds = ("int8_t *", "float *", "float *")
+    addresses = zip(kinds, (array.ctypes.data for array in shortlist), strict=True)
+    return ffi.new("pyxglm_shortlist *", [ffi.cast(*one) for one in addresses])
 
 
 class NativeKernel:
