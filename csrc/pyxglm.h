@@ -146,7 +146,8 @@ typedef void pyxglm_exp_sum_fn(const float *x, int64_t width, float *max, float 
  * One pass over the keys with an online softmax, in blocks that count the keys
  * a query may see: masked keys are skipped, so padding does not move a bit. A
  * query that may see no key at all spreads its weight evenly over all S keys;
- * where there are none, out is 0. What a query may not see is not read.
+ * where there are none, out is 0. What a query may not see is not read,
+ * unless all that it sees has the score -inf: then, as in the reference, all S count.
  * q arrives scaled by K^-0.5. Tasks are (sequence, head, block of queries):
  * pyxglm_attention_tasks() says how many. */
 typedef struct pyxglm_attention_args {

@@ -1,7 +1,8 @@
 """The operations that the decoder is written over, one module a backend.
 
 `reference` is NumPy and defines what every operation computes. `native` has the
-same functions with the same signatures on the C kernels of `csrc`.
+same functions with the same signatures on the C kernels of `csrc`, and those of
+`shortlist`, which pay there alone.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """Every operation of XGLM on the C kernels: the same names and signatures as `reference`.
 
+(And as `shortlist`; `in_a_row` is this module's own.)
+
 What an operation computes is defined there, and repeated here as little as
 possible: this module checks arguments, so that C never reads or writes where it
 must not, and calls the library, now or later (`native_calls`). Activations are
@@ -7,7 +9,8 @@ float32, and results too; weights are read as they are stored.
 
 Two things differ from the reference. An index below 0 is an error, where NumPy
 counts from the end. And a key that a query may not see is not read at all, so
-that an infinity or a NaN in its value stays without effect.
+that an infinity or a NaN in its value stays without effect (unless all that the query
+sees has the score -inf: then all keys count, as in the reference).
 """
 
 from __future__ import annotations
