@@ -12,14 +12,11 @@ import statistics
 import time
 from typing import Any
 
+from readings import Readings
 from rows import CONTEXTS, TURNS
 
 import pyxglm
 from pyxglm.bench import jobs
-from pyxglm.check.limits import Reader
-
-#: Readings of memory in a turn, of which the best counts: threads may begin late.
-READINGS = 4
 
 
 def contexts(model: Any, threads: int, cache_bytes_per_token: int) -> dict[str, Any]:
@@ -36,17 +33,15 @@ def contexts(model: Any, threads: int, cache_bytes_per_token: int) -> dict[str, 
     if model.backend == "c":
         pyxglm.set_num_threads(threads)
     texts = [_text(model, depth) for depth in CONTEXTS]
-    reader = Reader() if model.backend == "c" else None
+    readings = Readings([threads])
     samples: list[list[int]] = [[] for _ in CONTEXTS]
-    rates = []
     for _ in range(TURNS):
         for text, taken in zip(texts, samples, strict=True):
             begun = time.perf_counter_ns()
             next(text)
             taken.append(time.perf_counter_ns() - begun)
-        if reader is not None:
-            rates.append(max(reader.rate(threads) for _ in range(READINGS)))
-    read = statistics.median(rates) if rates else None
+        readings.take()
+    read = readings.median(threads)
     records = []
     for depth, taken in zip(CONTEXTS, samples, strict=True):
         growth = [later - first for first, later in zip(samples[0], taken, strict=True)]
@@ -58,7 +53,7 @@ def contexts(model: Any, threads: int, cache_bytes_per_token: int) -> dict[str, 
             "growth_ns": statistics.median(growth),
             "reading_ns": 1e9 * behind / read if read else None,
         })  # fmt: skip
-        print(f"behind {depth:<11}{records[-1]['median_ns'] / 1e6:.1f} ms/token", flush=True)
+        print(f"behind {depth:<27}{records[-1]['median_ns'] / 1e6:.1f} ms/token", flush=True)
     return {"read": read, "turns": TURNS, "tokens": records}
 
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import common
 from contexts import contexts
+from readings import Readings
 from rows import COLD, ROWS, SCALED
 from runtimes import cold, in_turns, peaks, started
 
@@ -78,25 +79,34 @@ class Bench:
     def fill_in(self) -> None:
         """Give every record ``of_limit``: the least time of its job by the time it took.
 
-        Last of all, since a limit is the best that was found at any time of the run.
+        Memory is read at the rate that was found between the very turns. Multiplying is as
+        fast in one minute as in another, so the best of the run counts, and this comes last.
         """
         self.limits.try_again()
         for record, job, threads in self._timed:
             rates = self.limits.rates(threads, self.isa)
-            least = rates and work.least_seconds(self.model.config, self.stored, job, *rates)
+            least = rates and work.least_seconds(
+                self.model.config, self.stored, job, record["read"], rates[1]
+            )
             record["of_limit"] = None if least is None else 1e9 * least / record["median_ns"]
 
     def turns(
         self, jobs: dict[str, Job], threads: list[int], options: tuple[str, ...] = ()
     ) -> dict[str, Any]:
-        """Let one worker for each number of threads do every job."""
+        """Let one worker for each number of threads do every job.
+
+        Beside what `in_turns` returns, ``read`` is the median of the bytes a second that as
+        many threads could read between the turns.
+        """
         workers = {
             f"{count} threads": started(SCRIPT, self.path, count, options) for count in threads
         }
         found: dict[str, Any] = {}
         for name, job in jobs.items():
-            found |= in_turns(workers, {name: job}, self.rounds)
-            self.limits.try_again()
+            readings = Readings(threads)
+            found |= in_turns(workers, {name: job}, self.rounds, readings.take)
+            for count, one in zip(threads, found[name].values(), strict=True):
+                one["read"] = readings.median(count)
         for worker in workers.values():
             worker.close()
         return found
@@ -125,6 +135,7 @@ def behind(bench: Bench) -> dict[str, Any]:
     per_token = bench.description()["cache_bytes_per_token"]
     found = contexts(bench.model, bench.threads, per_token)
     for one in found["tokens"]:
+        one["read"] = found["read"]
         bench.note(one, Job("generate", 0, 1, 1, one["depth"]), bench.threads)
     return found
 

@@ -161,12 +161,8 @@ def alone(model: dict[str, Any]) -> str:
         if "error" not in row:
             share = "–" if row.get("of_limit") is None else f"{row['of_limit']:.0%}"
             rows.append([row["title"], f"{cell(row, 'tokens_per_second', 1)} tokens/s", share])
-    first, *_, last = model["contexts"]["tokens"]
+    last = model["contexts"]["tokens"][-1]
     if last["reading_ns"]:
-        reading_ns = 1e9 * about["weight_bytes"] / model["contexts"]["read"]
-        title = "a token, memory read between one and the next"
-        share = f"{reading_ns / first['median_ns']:.0%}"
-        rows.append([title, f"{cell(first, 'median_ns', 1e6)} ms", share])
         title = f"a token behind {last['depth']} others, above one behind none"
         share = f"{last['reading_ns'] / last['growth_ns']:.0%}"
         rows.append([title, f"{cell(last, 'growth_ns', 1e6)} ms", share])

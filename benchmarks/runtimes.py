@@ -176,8 +176,15 @@ def started(script: str, *arguments: Any, **keywords: Any) -> Worker | Absent:
         return Absent(str(error))
 
 
-def in_turns(workers: dict[str, Any], jobs: dict[str, Job], rounds: int) -> dict[str, Any]:
+def in_turns(
+    workers: dict[str, Any],
+    jobs: dict[str, Job],
+    rounds: int,
+    between: Callable[[], None] = lambda: None,
+) -> dict[str, Any]:
     """Let every worker do every job, in turns: A B A B …, after a first turn that does not count.
+
+    `between` is called after each turn that counts.
 
     Returns
     -------
@@ -187,18 +194,20 @@ def in_turns(workers: dict[str, Any], jobs: dict[str, Job], rounds: int) -> dict
     found: dict[str, Any] = {}
     for name, job in jobs.items():
         answers: dict[str, list[dict[str, Any]]] = {worker: [] for worker in workers}
-        for _ in range(rounds + 1):
+        for turn in range(rounds + 1):
             for worker, process in workers.items():
                 failed = answers[worker] and "error" in answers[worker][-1]
                 if not failed:
                     answers[worker].append(process.ask(job))
                     time.sleep(PAUSE if isinstance(process, Worker) else 0)
+            if turn:
+                between()
         found[name] = {worker: summary(job, given) for worker, given in answers.items()}
         for worker, one in found[name].items():
             said = one.get("error") or (
                 f"{one['median_ns'] / 1e9:.3f} s, {one['tokens_per_second']:.1f} tokens/s"
             )
-            print(f"{name:<18}{worker:<26}{said}", flush=True)
+            print(f"{name:<34}{worker:<26}{said}", flush=True)
     return found
 
 

@@ -97,6 +97,11 @@ def test_results_of_every_script_and_the_tables_of_them(measured, beside_itself,
     for one in (*model["rows"][:3], *model["threads"]):
         assert one["median_ns"] == one["samples_ns"][0]
         assert one["of_limit"] > 0
+    # All weights and the cache are read once a token, at the rate found between the turns.
+    decoding = model["rows"][0]
+    cache = sum(bytes_read / 8 * (step + 1) for step in range(JOB.generate))
+    least_ns = 1e9 * (2 * model["model"]["weight_bytes"] + cache) / decoding["read"]
+    assert decoding["of_limit"] == pytest.approx(least_ns / decoding["median_ns"])
     assert model["cold"]["median_ns"] > 2e7
     assert model["memory"][0]["peak_anonymous"] > 1e6
     own, other, absent = peers["runtimes"]
@@ -125,9 +130,8 @@ def test_results_of_every_script_and_the_tables_of_them(measured, beside_itself,
     assert f"| decode, batch 1 (tokens/s) | {rates[0]} | {rates[1]} ({times} ×) |\n" in text
     assert "Absent: nobody: no --nothing-python was given." in text
     assert f"{model['rows'][0]['of_limit']:.0%} |\n" in text
-    weights_ns = 1e9 * model["model"]["weight_bytes"] / model["contexts"]["read"]
-    (token,) = re.findall(r"\| a token, memory .* ms \| (\d+%) \|", text)
-    assert token == f"{weights_ns / first['median_ns']:.0%}"
+    (growth,) = re.findall(r"\| a token behind 8 others, .* ms \| (-?\d+%) \|", text)
+    assert growth == f"{second['reading_ns'] / second['growth_ns']:.0%}"
     assert "| relu | float32 | 524288 |" in text
     assert "<picture>" not in text
 
