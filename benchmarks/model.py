@@ -80,7 +80,8 @@ class Bench:
         """Give every record ``of_limit``: the least time of its job by the time it took.
 
         Memory is read at the rate that was found between the very turns. Multiplying is as
-        fast in one minute as in another, so the best of the run counts, and this comes last.
+        fast in one minute as in another, if the threads of an attempt begin at once: the best
+        of the run counts, and this comes last.
         """
         self.limits.try_again()
         for record, job, threads in self._timed:
@@ -107,6 +108,7 @@ class Bench:
             found |= in_turns(workers, {name: job}, self.rounds, readings.take)
             for count, one in zip(threads, found[name].values(), strict=True):
                 one["read"] = readings.median(count)
+            self.limits.try_again()
         for worker in workers.values():
             worker.close()
         return found
