@@ -1,15 +1,21 @@
 """Time the kernels, each beside its reference, its lower levels and the machine's limits.
 
 All on one thread. What is compared runs in turns, and medians count, so that a
-disturbance meets all alike. What an empty call costs is subtracted.
+disturbance meets all alike. What an empty call costs is subtracted. Each operation has
+a process of its own: how long NumPy takes to fill large arrays depends on the memory
+that its process has had before (the C library of Linux keeps the more of it the larger
+the blocks that were ever returned), and so on which operations came first.
 """
 
 from __future__ import annotations
 
 import statistics
 import time
+import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -196,6 +202,18 @@ def timings(variants: list[Variant]) -> Iterator[Timing]:
                 lower.append(isa)
 
 
+def timings_apart(variants: list[Variant]) -> list[Timing]:
+    """Return the timings of one operation and dtype, taken in a copy of this process."""
+    with warnings.catch_warnings(), ProcessPoolExecutor(1, get_context("fork")) as own:
+        # Of a fork beside threads: those of the pool know that they may be left behind.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return own.submit(_listed, variants).result()
+
+
+def _listed(variants: list[Variant]) -> list[Timing]:
+    return list(timings(variants))
+
+
 def run(variants: list[Variant], output: Output | None) -> dict[str, Any]:
     """Time kernels and return everything as a record; with `output`, show tables, too."""
     isas = {isa: level for isa, level in native.levels().items() if level is not None}
@@ -206,7 +224,7 @@ def run(variants: list[Variant], output: Output | None) -> dict[str, Any]:
         groups.setdefault((variant.op, variant.dtype), []).append(variant)
     for group in groups.values():
         limits.try_again()
-        found += timings(group)
+        found += timings_apart(group)
     if output is not None:
         output.write(f"\n{limits_table(limits)}\n\n{timings_table(found, limits)}\n")
     return {

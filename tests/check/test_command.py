@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,13 @@ def test_the_bench_times_the_head_and_the_cache(check, quick, monkeypatch):
     timings = json.loads(out)["bench"]["timings"]
     assert code == 0
     assert [timing["shape"] for timing in timings] == ["T=512", "T=512", "T=1", "T=1"]
+
+
+def test_the_bench_times_each_operation_in_a_process_of_its_own(monkeypatch):
+    monkeypatch.setattr(bench, "timings", lambda group: iter([(os.getpid(), group)]))
+    (one, first), (other, second) = (*bench.timings_apart(["a"]), *bench.timings_apart(["b"]))
+    assert len({os.getpid(), one, other}) == 3
+    assert (first, second) == (["a"], ["b"])
 
 
 def test_the_bench_starts_itself_anew_for_numpy_on_one_thread(check, monkeypatch):
