@@ -144,11 +144,11 @@ class _Tries(ABC):
         scores = self.stepper.scores()
         self.hidden_PTD: Array = self.stepper.hidden_states[-1][-1][::copies]
         self.scores = scores.some(np.arange(0, len(scores), copies))
-        self._collects = bool(s.return_dict_in_generate and s.output_hidden_states)
-        if self._collects or scores.hidden is None:
-            self._of_texts(slice(None, None, copies))
-        else:  # the head's input is all that is needed from now on
+        wanted = s.return_dict_in_generate and s.output_hidden_states
+        if not wanted and scores.hidden is not None:
+            # The head's input is all that is needed from now on.
             self.stepper.collect(hidden_states=False)
+        self._of_texts(slice(None, None, copies))
 
     @property
     def ids(self) -> Array:
@@ -222,9 +222,8 @@ class _OneByOne(_Tries):
             stepper.append(ids_P)
             found.append(self._hidden(stepper.scores()).copy())
             stepper.crop(stepper.length - 1)
-            if self._collects:
-                for collected in (stepper.hidden_states, stepper.attentions):
-                    del collected[-1:]
+            for collected in (stepper.hidden_states, stepper.attentions):
+                del collected[-1:]
         return np.stack(found, axis=1)
 
     def take(self, ids_PK: Array, choice_P: Array) -> None:

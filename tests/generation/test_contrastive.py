@@ -134,6 +134,25 @@ def test_what_is_collected_belongs_to_the_texts(low_memory):
     assert found.past_key_values[0][0].shape[:3] == (2, 4, 6)
 
 
+@pytest.mark.parametrize("low_memory", [False, True])
+@pytest.mark.parametrize("hidden_states", [False, True])
+def test_attentions_are_those_of_the_texts_alone(low_memory, hidden_states):
+    """With or without hidden states: a row for each text and an entry for each step."""
+    found = generate(
+        model(), [[2, 9, 17], [30, 5, 8]], max_new_tokens=4, top_k=3, penalty_alpha=0.5,
+        eos_token_id=None, return_dict_in_generate=True, output_attentions=True,
+        output_hidden_states=hidden_states, low_memory=low_memory,
+    )  # fmt: skip
+    whole = model()(found.sequences, output_attentions=True)
+    assert (found.hidden_states is not None) is hidden_states
+    assert len(found.attentions) == 4
+    for step, layers in enumerate(found.attentions):
+        first = 0 if step == 0 else 2 + step
+        for layer, array in zip(layers, whole.attentions, strict=True):
+            expected = array[:, :, first : 3 + step, : 3 + step]
+            np.testing.assert_allclose(layer, expected, atol=1e-5)
+
+
 def test_it_can_be_streamed():
     options = {"max_new_tokens": 5, "top_k": 3, "penalty_alpha": 0.5}
     steps = list(stream(model(), [[2, 9, 17]], **options))
