@@ -115,6 +115,7 @@ def generate(
         ``stopping_criteria``
             Functions ``(ids_BS, scores) -> bool``, or one bool a row: True
             ends all rows, or those. `scores` are those kept so far, or None.
+            An end token follows beams that are ended so (as in transformers).
         ``prefix_allowed_tokens_fn``
             ``(prompt number, ids_S) -> ids`` that may come next.
         ``assistant_model``

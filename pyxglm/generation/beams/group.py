@@ -58,7 +58,7 @@ class Group:
         states: list[ConstraintListState] | None = None,
         least: int = 1,
     ) -> None:
-        self.kept, self.done = Hypotheses(size, rules), False
+        self.kept, self.done, self._longest = Hypotheses(size, rules), False, rules.longest
         self._name, self._size, self._first = name, size, first
         self._eos_ids, self._pad, self._random = eos_ids, pad, random
         self._states, self._least = states, least
@@ -122,11 +122,15 @@ class Group:
         return chosen
 
     def cut(self, which_G: Array, totals_G: Array, lines: Lines) -> None:
-        """Keep beams as they are, and go on without them: a rule of the caller's ends them."""
+        """Keep beams as they are, and go on without them: a rule of the caller's ends them.
+
+        As in transformers an end token follows them, unless they are as long as can be.
+        """
         if self.done:
             return
+        ended = bool(self._eos_ids) and len(lines.history) < self._longest
         for beam in np.flatnonzero(which_G & (totals_G > -np.inf)):
-            self._keep(int(beam), totals_G[beam], lines)
+            self._keep(int(beam), totals_G[beam], lines, ended=ended)
             totals_G[beam] = -np.inf
         if not (totals_G > -np.inf).any():
             self._fill_up(lines)
@@ -154,5 +158,5 @@ class Group:
             self._keep(beam, -np.inf, lines)
         self.done = True
 
-    def _keep(self, beam: int, total: float, lines: Lines) -> None:
-        self.kept.add(float(total), len(lines.history), *lines.of(beam), ended=False)
+    def _keep(self, beam: int, total: float, lines: Lines, *, ended: bool = False) -> None:
+        self.kept.add(float(total), len(lines.history), *lines.of(beam), ended=ended)

@@ -25,12 +25,13 @@ class Hypothesis(NamedTuple):
     ids_S
         The prompt and what was generated, without the token that ended it.
     origins_T
-        For each generated token, the ending one included, the row of the batch
+        For each generated token, an ending one included, the row of the batch
         whose scores it was chosen by.
     log_probs_T
         The model's own log-probability of each, before any processor.
     ended
-        Whether an end token was generated: False if the text was cut off.
+        Whether an end token follows: it was generated, or a rule of the caller's
+        ended the text. False if the text was as long as can be.
     """
 
     score: float

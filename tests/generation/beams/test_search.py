@@ -229,6 +229,25 @@ def test_time_is_up_for_all_beams():
     assert len({tuple(row) for row in found.sequences.tolist()}) == 12
 
 
+def test_an_end_token_follows_beams_that_a_rule_ends_but_not_those_as_long_as_can_be():
+    """As in transformers 4.37.2, which fills up whatever is shorter than the longest text."""
+
+    def of_five(ids_BS, scores):
+        return ids_BS.shape[1] >= 5
+
+    options = {"num_beams": 3, "pad_token_id": 1, "min_new_tokens": 5, "stopping_criteria": of_five}
+    free = {**options, "min_new_tokens": None, "eos_token_id": None}
+    plain = generate(BeamModel(), [[3, 5]], **{**free, "max_new_tokens": 8}).tolist()
+    assert len(plain[0]) == 5
+    ended = generate(BeamModel(), [[3, 5]], **options, max_new_tokens=8, eos_token_id=[11, 10])
+    assert ended[0, 5] == 11
+    assert ended.shape == (1, 6)
+    assert not set(ended[0, :5].tolist()) & {10, 11}
+    full = generate(BeamModel(), [[3, 5]], **{**options, "min_new_tokens": 3}, max_new_tokens=3)
+    assert full.shape == (1, 5)
+    assert 2 not in full[0]
+
+
 def test_only_what_is_allowed():
     def allowed(prompt, ids_S):
         return [3, 4] if prompt == 0 else [5, 6, 2]
