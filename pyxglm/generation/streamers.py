@@ -21,7 +21,9 @@ class TextStreamer:
     tokenizer
         Anything with transformers' ``decode``.
     skip_prompt
-        Do not write the prompt's text.
+        Do not write the prompt's text: what is written is the decoding of the
+        new ids alone, which begins without a space. (`text_pieces` goes on
+        where the prompt's text ends.)
     write
         Called with each piece of text; by default it goes to standard output.
     stop_strings
@@ -53,9 +55,8 @@ class TextStreamer:
             raise ValueError(f"{type(self).__name__} got {len(ids)} rows, expected one prompt")
         if self._decoder is None:
             self._decoder = IncrementalDecoder(self._tokenizer, **self._options)
-            piece = self._decoder.push(ids.reshape(-1))
+            piece = "" if self._skip_prompt else self._decoder.push(ids.reshape(-1))
             self._decoder.stop_at(self._stop_strings)
-            piece = "" if self._skip_prompt else piece
         else:
             piece = self._decoder.push(single(ids))
         if piece:
