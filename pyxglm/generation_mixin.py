@@ -41,8 +41,8 @@ class GenerationMixin(VocabularyMixin):
 
         self._generation_config = GenerationConfig.of_checkpoint(directory, self.config)
 
-    def _write_companions(self, directory: Path) -> None:
-        self.generation_config.save_pretrained(directory)
+    def _companions(self) -> dict[str, bytes]:
+        return {"generation_config.json": self.generation_config.to_json_string().encode()}
 
     def can_generate(self) -> bool:
         """Return True: this model can generate text."""

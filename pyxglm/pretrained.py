@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from pyxglm.config import XGLMConfig
+from pyxglm.config import CONFIG_NAME, XGLMConfig
 from pyxglm.dtypes import Array, dtype_name
 from pyxglm.initialization import random_weights
 from pyxglm.ops import backend_module, backend_name
@@ -228,8 +228,9 @@ class XGLMPreTrainedModel(StorageMixin, TrainingMixin, VocabularyMixin):
         """Write ``config.json`` and safetensors that transformers can open.
 
         Files appear under temporary names and take their own at the end, so a
-        crash leaves an older checkpoint in the directory whole; the directory
-        may be the one that this model is mapped from.
+        crash or a full disk leaves an older checkpoint in the directory whole
+        (`pyxglm.checkpoint.saving` says which moments are left out); the
+        directory may be the one that this model is mapped from.
 
         Parameters
         ----------
@@ -266,20 +267,19 @@ class XGLMPreTrainedModel(StorageMixin, TrainingMixin, VocabularyMixin):
             weights = fitting(self.config, state_dict, None, bare=self._bare)
         if weights.get(HEAD) is weights[EMBEDDING]:
             del weights[HEAD]
-        directory = Path(save_directory)
         config = copy.deepcopy(self.config)
         config.torch_dtype = dtype_name(weights[EMBEDDING].dtype)
         config.architectures = [type(self).__name__.removeprefix("TF")]
-        checkpoint.save(weights, directory, max_shard_size=max_shard_size, bare=self._bare,
-                        form=form)  # fmt: skip
-        config.save_pretrained(directory)
-        self._write_companions(directory)
+        beside = {**self._companions(), CONFIG_NAME: config.to_json_string().encode()}
+        checkpoint.save(weights, save_directory, max_shard_size=max_shard_size, bare=self._bare,
+                        form=form, beside=beside)  # fmt: skip
 
     def _read_companions(self, directory: Path) -> None:
         """Read what else a subclass keeps in a checkpoint's directory."""
 
-    def _write_companions(self, directory: Path) -> None:
-        """Write what else a subclass keeps in a checkpoint's directory."""
+    def _companions(self) -> dict[str, bytes]:
+        """Return what else a subclass keeps in a checkpoint's directory: files by name."""
+        return {}
 
     # ----------------------------------------------------------------- what belongs together
 

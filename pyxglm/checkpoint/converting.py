@@ -2,15 +2,17 @@
 
 The tensors go from the mapped files to the new ones a few megabytes at a time.
 What was written is then read back and compared, number by number. Everything
-happens in a temporary directory beside the destination, which takes its name
-at the very end: nobody ever sees half a checkpoint.
+happens in a temporary directory: beside the destination, whose name it takes at
+the very end, or, if there is such a directory already, in it. That one stays,
+whatever its access rights and however it is mounted, and gets the files one by
+one, ``config.json`` last, without which they are no checkpoint.
 """
 
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -27,11 +29,11 @@ from pyxglm.checkpoint.matching import match
 from pyxglm.checkpoint.names import EMBEDDING, HEAD, canonical_names
 from pyxglm.checkpoint.pieces import Tensor, row_blocks
 from pyxglm.checkpoint.safetensors_writing import write_safetensors
-from pyxglm.checkpoint.saving import sync_path, write_checkpoint
+from pyxglm.checkpoint.saving import write_checkpoint
 from pyxglm.checkpoint.shards import parse_size, split
 from pyxglm.config import CONFIG_NAME, XGLMConfig
 from pyxglm.dtypes import Array, as_dtype, bfloat16, convert, dtype_name
-from pyxglm.files import current_umask
+from pyxglm.files import current_umask, naming, sync_path
 
 VOCABULARY = "sentencepiece.bpe.model"
 DICTIONARY = "dict.txt"
@@ -60,6 +62,10 @@ def convert_checkpoint(
 ) -> list[Path]:
     """Write a checkpoint of any format as safetensors, with what else belongs to it.
 
+    Whatever fails, the destination is as it was. If it was not there, it appears
+    with all of its files at once; else a crash while the files get their names,
+    which is the very last step, may leave some of them, without ``config.json``.
+
     Parameters
     ----------
     source
@@ -67,7 +73,8 @@ def convert_checkpoint(
         or with fairseq's ``model.pt`` and ``dict.txt``; the path of a file such
         as ``model.pt``; or a hub id.
     destination
-        A directory that does not exist or is empty.
+        A directory that does not exist or is empty. One that exists is kept,
+        with its access rights.
     dtype
         Stored dtype to convert to; None keeps each tensor's own.
     max_shard_size
@@ -90,7 +97,8 @@ def convert_checkpoint(
         If the checkpoint is damaged, incomplete or not XGLM, if the destination
         is not free, or if a number of it is beyond the dtype's range.
     OSError
-        If writing fails.
+        If the destination cannot be written to or has no room, which is noticed
+        before the work, or if writing fails; the message names the file.
 
     Warns
     -----
@@ -101,7 +109,19 @@ def convert_checkpoint(
     stored = None if dtype is None else as_dtype(dtype)
     limit = parse_size(max_shard_size)
     target = _free(Path(destination))
-    opened = _open(source, place)
+    with _becoming(target) as temporary:
+        opened = _open(source, place)
+        return [target / name for name in _convert(opened, temporary, stored, limit, watch)]
+
+
+def _convert(
+    opened: Source,
+    directory: Path,
+    stored: np.dtype[np.generic] | None,
+    limit: int,
+    watch: Watch | None,
+) -> list[str]:
+    """Write the whole checkpoint into an empty directory; return the names of the weight files."""
     config = opened.config
     bare = all(name.endswith("XGLMModel") for name in config.architectures or [""])
     tied = config.tie_word_embeddings
@@ -118,13 +138,12 @@ def convert_checkpoint(
             tensors, path, stored, lambda name: progress.step("writing", name)
         )
     )
-    with _becoming(target) as temporary:
-        files = write_checkpoint(split(named, limit, stored), temporary, form)
-        _check(named, temporary, stored, opened.path, progress)
-        config.torch_dtype = dtype_name(stored or weights[EMBEDDING].dtype.newbyteorder("<"))
-        config.save_pretrained(temporary)
-        _write_companions(opened, temporary, bare=bare)
-    return [target / path.name for path in files]
+    files = write_checkpoint(split(named, limit, stored), directory, form, {})
+    _check(named, directory, stored, opened.path, progress)
+    config.torch_dtype = dtype_name(stored or weights[EMBEDDING].dtype.newbyteorder("<"))
+    config.save_pretrained(directory)
+    _write_companions(opened, directory, bare=bare)
+    return [path.name for path in files]
 
 
 def _free(path: Path) -> Path:
@@ -132,7 +151,8 @@ def _free(path: Path) -> Path:
     path = path.resolve()
     if path.exists() and not path.is_dir():
         raise ValueError(f"{path} is a file, expected a directory that is new or empty")
-    if path.exists() and any(path.iterdir()):
+    # A new ext4 file system, mounted there, has a folder of its own.
+    if path.exists() and any(entry.name != "lost+found" for entry in path.iterdir()):
         raise ValueError(f"{path} is not empty, expected a directory that is new or empty")
     return path
 
@@ -253,16 +273,50 @@ def _write_companions(opened: Source, directory: Path, *, bare: bool) -> None:
 
 @contextmanager
 def _becoming(target: Path) -> Iterator[Path]:
-    """Yield a temporary directory beside `target` that becomes it, or vanishes."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    """Yield a temporary directory whose files become those of `target`, or vanish."""
+    there = target.exists()
+    place = target if there else target.parent
+    new = [folder for folder in (place, *place.parents) if not folder.exists()]
+    temporary = place / f".pyxglm-{secrets.token_hex(4)}"
+    given: list[Path] = []
     try:
+        with naming(place, temporary):
+            place.mkdir(parents=True, exist_ok=True)
+            temporary.mkdir(0o700)
         yield temporary
-        temporary.chmod(0o777 & ~current_umask())
-        for path in (*temporary.iterdir(), temporary):
+        files = sorted(temporary.iterdir(), key=_order)
+        for path in (*files, temporary):
             sync_path(path)
-        temporary.replace(target)
-        sync_path(target.parent)
-    except BaseException:
+        if there:
+            for path in files:
+                given.append(target / path.name)
+                path.rename(given[-1])
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
+            temporary.chmod(0o777 & ~current_umask())
+            temporary.replace(target)
+        sync_path(place)
+    except BaseException as error:
+        for path in given:
+            path.unlink(missing_ok=True)
         shutil.rmtree(temporary, ignore_errors=True)
+        for folder in new:
+            with suppress(OSError):
+                folder.rmdir()
+        _raise_of_target(error, temporary, target)
         raise
+
+
+def _order(path: Path) -> tuple[bool, bool, str]:
+    """Sort what a loader looks for first to the end."""
+    return path.name == CONFIG_NAME, path.name.endswith(".index.json"), path.name
+
+
+def _raise_of_target(error: BaseException, temporary: Path, target: Path) -> None:
+    """Raise an error of the system about a temporary file as one about the file it becomes."""
+    if not isinstance(error, OSError) or error.errno is None:
+        return
+    for name in (error.filename2, error.filename):  # of two, the one that is written
+        if name is not None and Path(name).is_relative_to(temporary):
+            named = target / Path(name).relative_to(temporary)
+            raise OSError(error.errno, error.strerror, os.fspath(named)) from error

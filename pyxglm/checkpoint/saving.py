@@ -25,8 +25,13 @@ complete checkpoint, old or new. On a file system without links the first
 names stay; every loader follows the index to them.
 
 Files are written under temporary names, and reach the disk before they get
-their own. Files of other formats are left alone: the loaders prefer
-safetensors.
+their own. So are the small files beside the weights (``config.json`` last),
+which take their names one after the other when the weights count: as long as
+anything is still being written, the directory holds the old checkpoint, and a
+full disk changes nothing. Only a crash between two renamings, or an error of
+one, leaves new weights beside an old configuration. The directory itself stays
+what it is, with its access rights, and so do those of a file that is replaced.
+Files of other formats are left alone: the loaders prefer safetensors.
 """
 
 from __future__ import annotations
@@ -42,15 +47,17 @@ from pathlib import Path
 from pyxglm.checkpoint.forms import FORMS, Form
 from pyxglm.checkpoint.pieces import Tensor
 from pyxglm.checkpoint.shards import Shard, parse_size, split
+from pyxglm.files import check_room, naming, rights_for, sync_path
 
 
 def save(
     weights: Mapping[str, Tensor],
-    directory: str | Path,
+    directory: str | os.PathLike[str],
     *,
     max_shard_size: int | str = "5GB",
     bare: bool = False,
     form: str = "safetensors",
+    beside: Mapping[str, bytes] | None = None,
 ) -> list[Path]:
     """Write weights as a checkpoint that transformers loads.
 
@@ -75,6 +82,9 @@ def save(
         becomes float32, and always has a head) or ``"flax"``
         (``flax_model.msgpack``), named and transposed as that framework's
         classes expect. Shards and index are named alike.
+    beside
+        The contents of files that belong to the weights, by name: they take
+        their names in this order, just after the weights count.
 
     Returns
     -------
@@ -89,8 +99,10 @@ def save(
     ImportError
         If HDF5 is to be written, and h5py is not installed.
     OSError
-        If writing fails. The directory then holds the old checkpoint, or
-        (if only tidying up failed) the new one.
+        If there is no room, which is noticed before anything is written, or if
+        writing fails; the message names the file. The directory then holds the
+        old checkpoint and nothing else that is new, or (if only tidying up
+        failed) the new one.
     """
     if form not in FORMS:
         raise ValueError(f"form is {form!r}, expected one of {', '.join(FORMS)}")
@@ -98,28 +110,33 @@ def save(
         raise ValueError("there are no weights to save")
     kind = FORMS[form]
     shards = split(kind.named(weights, bare), parse_size(max_shard_size))
-    return write_checkpoint(shards, Path(directory), kind)
+    return write_checkpoint(shards, Path(directory), kind, beside or {})
 
 
-def write_checkpoint(shards: list[Shard], directory: Path, form: Form) -> list[Path]:
+def write_checkpoint(
+    shards: list[Shard], directory: Path, form: Form, beside: Mapping[str, bytes]
+) -> list[Path]:
     """Write shards into a directory, which is made if absent; return the weight files."""
     directory.mkdir(parents=True, exist_ok=True)
-    return _Writer(directory, shards, form).write()
+    check_room(directory, sum(shard.nbytes for shard in shards))
+    return _Writer(directory, shards, form, beside).write()
 
 
 def leftovers(form: Form) -> re.Pattern[str]:
     """Return what matches the names of shards, and of what a crash may leave behind."""
     return re.compile(
         rf"{form.stem}-(?:[0-9a-f]{{8}}-)?\d{{5}}-of-\d{{5}}{re.escape(form.suffix)}"
-        rf"|\.pyxglm-[0-9a-f]{{8}}-{form.stem}[\w.-]+"
+        rf"|\.pyxglm-[0-9a-f]{{8}}-(?:{form.stem}[\w.-]+|[\w-]*config\.json)"
     )
 
 
 class _Writer:
     """One save: what is to be written, and the names it may use meanwhile."""
 
-    def __init__(self, directory: Path, shards: list[Shard], form: Form) -> None:
-        self.directory, self.shards, self.form = directory, shards, form
+    def __init__(
+        self, directory: Path, shards: list[Shard], form: Form, beside: Mapping[str, bytes]
+    ) -> None:
+        self.directory, self.shards, self.form, self.beside = directory, shards, form, beside
         self.token = secrets.token_hex(4)
         self.names = self._shard_names()
         #: Files to remove if this save fails before the new checkpoint counts.
@@ -127,11 +144,14 @@ class _Writer:
 
     def write(self) -> list[Path]:
         try:
+            beside = {name: self._write_bytes(data, name) for name, data in self.beside.items()}
             if len(self.shards) == 1:
                 names, keep = self._write_single(), {self.form.single}
             else:
                 names = self._write_shards()
                 keep = {*names, self.form.index_name}
+            for name, temporary in beside.items():
+                self._move(temporary, name)
         except BaseException:
             for path in self.unfinished:
                 with suppress(OSError):
@@ -142,24 +162,35 @@ class _Writer:
 
     def _write_single(self) -> list[str]:
         single = self.form.single
-        temporary = self._temporary(single)
-        self._write_file(self.shards[0], temporary)
-        self._move(temporary, single)
+        self._move(self._write_file(self.shards[0], single), single)
         return [single]
 
-    def _write_file(self, shard: Shard, path: Path) -> None:
-        """Write one weight file to the disk."""
-        self.form.write(shard.tensors, path, len(self.shards) == 1)
-        sync_path(path)
+    def _write_file(self, shard: Shard, name: str) -> Path:
+        """Write one weight file to the disk, under another name, which is returned."""
+        temporary = self._temporary(name)
+        with naming(self.directory / name, temporary):
+            self.form.write(shard.tensors, temporary, len(self.shards) == 1)
+            sync_path(temporary)
+        return temporary
+
+    def _write_bytes(self, data: bytes, name: str) -> Path:
+        """Write a small file to the disk, under another name, which is returned."""
+        temporary = self._temporary(name)
+        with naming(self.directory / name, temporary), temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        return temporary
 
     def _shard_names(self, token: str = "") -> list[str]:
         count = len(self.shards)
         return [self.form.shard(number + 1, count, token) for number in range(count)]
 
     def _write_shards(self) -> list[str]:
-        temporaries = [self._temporary(name) for name in self.names]
-        for shard, temporary in zip(self.shards, temporaries, strict=True):
-            self._write_file(shard, temporary)
+        temporaries = [
+            self._write_file(shard, name)
+            for shard, name in zip(self.shards, self.names, strict=True)
+        ]
         collide = any((self.directory / name).exists() for name in self.names)
         names = self.names
         if collide:
@@ -199,14 +230,10 @@ class _Writer:
         text = json.dumps(
             {"metadata": metadata, "weight_map": weight_map}, indent=2, sort_keys=True
         )
-        temporary = self._temporary(self.form.index_name)
-        with temporary.open("x", encoding="utf-8") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        temporary = self._write_bytes(f"{text}\n".encode(), self.form.index_name)
         # From here on the index may count, even if the next step is interrupted
         # half-way: what it names must stay.
-        self.unfinished = {temporary}
+        self.unfinished.difference_update(self.directory / name for name in names)
         self._move(temporary, self.form.index_name)
 
     def _temporary(self, name: str) -> Path:
@@ -216,7 +243,11 @@ class _Writer:
 
     def _move(self, temporary: Path, name: str) -> None:
         """Give a file its name, and make the disk know it."""
-        temporary.replace(self.directory / name)
+        target = self.directory / name
+        with naming(target, temporary):
+            if target.exists():
+                temporary.chmod(rights_for(target))
+            temporary.replace(target)
         self.unfinished.discard(temporary)
         self._sync()
 
@@ -231,12 +262,3 @@ class _Writer:
         for name in (self.form.index_name, *stale):
             if name not in keep:
                 (self.directory / name).unlink(missing_ok=True)
-
-
-def sync_path(path: Path) -> None:
-    """Write a file, or the changes of a directory, to the disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

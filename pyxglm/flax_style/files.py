@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pyxglm.config import XGLMConfig
+from pyxglm.config import CONFIG_NAME, XGLMConfig
 from pyxglm.dtypes import dtype_name
 from pyxglm.flax_style.trees import grown, weights_of
 from pyxglm.parameters import EMBEDDING
@@ -106,7 +106,6 @@ class FilesMixin:
         """
         from pyxglm import checkpoint
 
-        directory = Path(save_directory)
         weights = weights_of(
             self.params if params is None else params, self.config, bare=self._bare
         )
@@ -115,16 +114,16 @@ class FilesMixin:
         config.architectures = [type(self).__name__.removeprefix("Flax")]
         checkpoint.save(
             weights,
-            directory,
+            save_directory,
             max_shard_size=max_shard_size,
             bare=self._bare,
             form="safetensors" if safe_serialization else "flax",
+            beside={**self._companions(), CONFIG_NAME: config.to_json_string().encode()},
         )
-        config.save_pretrained(directory)
-        self._write_companions(directory)
 
     def _read_companions(self, directory: Path) -> None:
         """Read what else a subclass keeps in a checkpoint's directory."""
 
-    def _write_companions(self, directory: Path) -> None:
-        """Write what else a subclass keeps in a checkpoint's directory."""
+    def _companions(self) -> dict[str, bytes]:
+        """Return what else a subclass keeps in a checkpoint's directory: files by name."""
+        return {}

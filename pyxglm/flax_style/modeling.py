@@ -117,8 +117,8 @@ class FlaxXGLMForCausalLM(FlaxXGLMPreTrainedModel):
 
         self._generation_config = GenerationConfig.of_checkpoint(directory, self.config)
 
-    def _write_companions(self, directory: Path) -> None:
-        self.generation_config.save_pretrained(directory)
+    def _companions(self) -> dict[str, bytes]:
+        return {"generation_config.json": self.generation_config.to_json_string().encode()}
 
     def generate(
         self,

@@ -281,8 +281,21 @@ exponential_decay_length_penalty
     def save_pretrained(self, directory: str | Path) -> None:
         """Write ``generation_config.json`` into a directory, made if need be.
 
-        Written are `extra`, the special ids, and what differs from the
-        defaults, as transformers does.
+        Raises
+        ------
+        ValueError
+            As `to_json_string`.
+        """
+        text = self.to_json_string()
+        directory = Path(directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        write_atomically(directory / FILE_NAME, text.encode())
+
+    def to_json_string(self) -> str:
+        """Return the JSON text that `save_pretrained` writes.
+
+        It holds `extra`, the special ids, and what differs from the defaults,
+        as in transformers.
 
         Raises
         ------
@@ -301,8 +314,6 @@ exponential_decay_length_penalty
         }
         if self.sequence_bias is not None:  # JSON has no tuples for keys
             values["sequence_bias"] = [[[*ids], b] for ids, b in pairs_of_bias(self.sequence_bias)]
-        directory = Path(directory)
-        directory.mkdir(parents=True, exist_ok=True)
         text = json.dumps(
             values,
             indent=2,
@@ -310,7 +321,7 @@ exponential_decay_length_penalty
             allow_nan=False,
             default=lambda value: value.item(),  # NumPy's integers and floats
         )
-        write_atomically(directory / FILE_NAME, (text + "\n").encode())
+        return text + "\n"
 
 
 #: The names of the settings, in order.

@@ -1,10 +1,13 @@
 """Converting: every format into safetensors, whole or not at all."""
 
+import errno
 import itertools
 import json
 import os
+import resource
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -175,26 +178,111 @@ def test_the_destination_must_be_free(tmp_path):
     assert (tmp_path / "deep" / "er").stat().st_mode & 0o777 == 0o777 & ~converting.current_umask()
 
 
+@pytest.mark.parametrize("name", ["one", "shards", "."])
+def test_a_directory_that_exists_stays_the_same_one(tmp_path, monkeypatch, name):
+    """With its rights and its place: a mount point, or a shell's directory, cannot be replaced."""
+    place, folder = put(tmp_path), tmp_path / name
+    if name == ".":
+        folder = tmp_path / "here"
+    folder.mkdir(0o700)
+    (folder / "lost+found").mkdir()  # what mkfs.ext4 leaves in a new file system
+    monkeypatch.chdir(folder if name == "." else tmp_path)
+    before, given, rename = folder.stat(), [], Path.rename
+    monkeypatch.setattr(Path, "rename", lambda a, b: (given.append(b.name), rename(a, b))[1])
+    limit = {"max_shard_size": 100} if name == "shards" else {}
+    files = convert_checkpoint(place, name, **limit)
+    assert {path.parent for path in files} == {folder}
+    after = folder.stat()
+    assert (after.st_ino, after.st_mode & 0o777) == (before.st_ino, 0o700)
+    assert listing(folder) == sorted([*given, "lost+found"])
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o666 & ~converting.current_umask()}
+    last = ["model.safetensors.index.json"] if name == "shards" else ["model.safetensors"]
+    assert given[-2:] == [*last, "config.json"]
+    assert same(load(folder, CONFIG).weights, weights(dtype="float32"))
+
+
 class Stopped(BaseException):
     """Such as Ctrl-C."""
 
 
 @pytest.mark.parametrize("error", [OSError, MemoryError, Stopped])
-@pytest.mark.parametrize("at", range(5))
-def test_nothing_is_left_of_a_failure(tmp_path, monkeypatch, error, at):
-    place = put(tmp_path)
-    steps = [
-        (converting, "write_safetensors"), (converting, "_check"),
-        (XGLMConfig, "save_pretrained"), (converting, "_write_companions"), (Path, "replace"),
-    ]  # fmt: skip
+@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize(
+    ("owner", "step"),
+    [(converting, "write_safetensors"), (converting, "_check"), (XGLMConfig, "save_pretrained"),
+     (converting, "_write_companions"), (Path, "replace"), (converting, "sync_path"),
+     (Path, "rename")],
+)  # fmt: skip
+def test_nothing_is_left_of_a_failure(tmp_path, monkeypatch, owner, step, there, error):
+    place, target = put(tmp_path), tmp_path / "deep" / "er"
+    if there:
+        target.mkdir(0o700, parents=True)
+
+    right, calls = getattr(owner, step), itertools.count()
 
     def fail(*args, **kwargs):
+        if step == "rename" and next(calls) == 0:  # the first file has its name
+            return right(*args, **kwargs)
         raise error("injected")
 
-    monkeypatch.setattr(*steps[at], fail)
+    monkeypatch.setattr(owner, step, fail)
+    if step == "rename" and not there:
+        convert_checkpoint(place, target)  # renames the whole directory
+        return
     with pytest.raises(error, match="injected"):
-        convert_checkpoint(place, tmp_path / "new")
-    assert listing(tmp_path) == ["source"]
+        convert_checkpoint(place, target)
+    assert listing(tmp_path) == (["deep", "source"] if there else ["source"])
+    if there:
+        assert listing(target) == []
+        assert target.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_full_disk_names_the_file_that_is_not_written(tmp_path, monkeypatch, there):
+    place, target = put(tmp_path), tmp_path / "new"
+    (place / "tokenizer.json").write_text("x")
+    if there:
+        target.mkdir()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large") as caught:
+            convert_checkpoint(place, target)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert caught.value.filename == str(target / "model.safetensors")
+
+    def copyfile(source, destination):  # what shutil says of a full disk
+        raise OSError(errno.ENOSPC, "No space left", source, None, destination)
+
+    monkeypatch.setattr(shutil, "copyfile", copyfile)
+    with pytest.raises(OSError, match="No space left") as caught:
+        convert_checkpoint(place, target)
+    assert caught.value.filename == str(target / "tokenizer.json")
+    assert target.exists() is there
+    assert listing(tmp_path) == (["new", "source"] if there else ["source"])
+
+
+def test_where_nothing_can_be_written_nothing_is_read(tmp_path, monkeypatch):
+    place, target = put(tmp_path), tmp_path / "new"
+    monkeypatch.setattr(converting, "_open", None)
+
+    def mkdir(path, *args, **kwargs):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    target.mkdir()
+    monkeypatch.setattr(Path, "mkdir", lambda path, *a, **k: k or mkdir(path))
+    with pytest.raises(PermissionError) as caught:
+        convert_checkpoint(place, target)
+    assert caught.value.filename == str(target)
+    room = SimpleNamespace(f_bfree=1, f_frsize=1, f_blocks=9)
+    monkeypatch.undo()
+    monkeypatch.setattr(os, "statvfs", lambda path: room)
+    monkeypatch.setattr(converting, "write_safetensors", None)
+    with pytest.raises(OSError, match="GB are to be written, expected at most") as caught:
+        convert_checkpoint(place, target)
+    assert caught.value.filename == str(target)
+    assert listing(target) == []
 
 
 def test_what_was_written_wrong_is_noticed(tmp_path, monkeypatch):

@@ -1,10 +1,12 @@
 """A crash at any step of saving leaves a checkpoint that loads: the old one or the new one."""
 
+import errno
 import itertools
 import os
 import resource
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from checkpoint.build import torch_members, zip_file
@@ -229,11 +231,68 @@ def test_a_full_disk_is_an_oserror_and_leaves_nothing(tmp_path, form):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (SIZE // 2, before[1]))
     try:
-        with pytest.raises(OSError, match="File too large"):
-            save(weights(), tmp_path, form=form)
+        with pytest.raises(OSError, match="File too large") as caught:
+            save(weights(), tmp_path, form=form, beside={"config.json": b"{}"})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert caught.value.filename == str(tmp_path / forms.FORMS[form].single)
     assert listing(tmp_path) == []
+
+
+@pytest.mark.parametrize("size", [SIZE, THREE])
+@pytest.mark.usefixtures("unsynced")
+def test_a_full_disk_changes_nothing_wherever_it_is_met(tmp_path, monkeypatch, size):
+    """Each file in turn cannot be written: all old ones stay, and the error names the new one."""
+    small = ("generation_config.json", "config.json")
+    save(weights(1), tmp_path, max_shard_size=size, beside=dict.fromkeys(small, b"old"))
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    named = []
+    for at in itertools.count(1):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(os, "fsync", full_at(at))
+            try:
+                save(weights(2), tmp_path, max_shard_size=size, beside=dict.fromkeys(small, b"new"))
+            except OSError as error:
+                named.append(Path(error.filename).name)
+        if named[-1] == tmp_path.name:  # the first time that the directory is written
+            break
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    shards = [f"model-0000{n}-of-00003.safetensors" for n in (1, 2, 3)]
+    assert named[:-1] == [*small, *(["model.safetensors"] if size == SIZE else shards)]
+
+
+def full_at(at):
+    """Return an fsync that finds the disk full at the at-th call."""
+    calls = itertools.count(1)
+
+    def fsync(descriptor):
+        if next(calls) == at:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    return fsync
+
+
+@pytest.mark.parametrize("size", [SIZE, THREE])
+def test_small_files_take_their_names_when_the_weights_count(tmp_path, monkeypatch, size):
+    renamed, replace = [], Path.replace
+    monkeypatch.setattr(Path, "replace", lambda a, b: (renamed.append(b.name), replace(a, b))[1])
+    beside = {"generation_config.json": b"new", "config.json": b"new too"}
+    save(weights(), tmp_path, max_shard_size=size, beside=beside)
+    assert renamed[-2:] == [*beside]
+    assert {name: (tmp_path / name).read_bytes() for name in beside} == beside
+
+
+def test_a_disk_without_room_is_noticed_before_anything_is_written(tmp_path, monkeypatch):
+    room = SimpleNamespace(f_bfree=1, f_frsize=SIZE - 1, f_blocks=99)
+    monkeypatch.setattr(os, "statvfs", lambda path: room)
+    monkeypatch.setattr(Path, "open", None)
+    with pytest.raises(OSError, match="GB are to be written, expected at most the .* GB") as caught:
+        save(weights(), tmp_path)
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(tmp_path))
+    monkeypatch.undo()
+    room.f_blocks = 0  # a file system that does not know its size
+    monkeypatch.setattr(os, "statvfs", lambda path: room)
+    save(weights(), tmp_path)
 
 
 def test_the_directory_may_be_a_hub_snapshot(tmp_path):

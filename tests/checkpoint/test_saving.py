@@ -170,6 +170,18 @@ def test_access_rights_follow_the_umask(tmp_path, umask):
         assert path.stat().st_mode & 0o777 == 0o666 & ~umask
 
 
+def test_what_is_replaced_keeps_its_access_rights(tmp_path):
+    tmp_path.chmod(0o700)
+    place = tmp_path.stat().st_ino
+    beside = {"config.json": b"{}"}
+    save(weights(), tmp_path, max_shard_size=TWO, beside=beside)
+    for path in tmp_path.iterdir():
+        path.chmod(0o640)
+    save(weights(1), tmp_path, max_shard_size=TWO, beside=beside)
+    assert [path.stat().st_mode & 0o777 for path in tmp_path.iterdir()] == [0o640] * 4
+    assert (tmp_path.stat().st_mode & 0o777, tmp_path.stat().st_ino) == (0o700, place)
+
+
 @pytest.mark.parametrize(("old", "new"), [*itertools.product([SIZE, THREE], [SIZE, THREE, TWO])])
 def test_onto_the_directory_that_the_model_is_mapped_from(tmp_path, old, new):
     expected = weights()

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from model.small import IDS, apart, bare, config, encoder_states, lm
 
+import pyxglm
 from pyxglm.config import XGLMConfig
 from pyxglm.dtypes import bfloat16, convert
 from pyxglm.modeling import XGLMForCausalLM, XGLMModel
@@ -118,6 +119,26 @@ def test_saving_onto_the_files_that_the_model_is_mapped_from(tmp_path: Path) -> 
     model.save_pretrained(tmp_path)
     assert np.array_equal(model(IDS).logits[..., :23], wanted)
     same(XGLMForCausalLM.from_pretrained(tmp_path), model)
+
+
+@pytest.mark.parametrize("kind", ["", "TF", "Flax"])
+def test_what_cannot_be_written_is_noticed_before_anything_is(kind: str, tmp_path: Path) -> None:
+    """The weights do not change where what lies beside them cannot be written."""
+    model = getattr(pyxglm, f"{kind}XGLMForCausalLM")(config())
+    model.save_pretrained(tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    other = getattr(pyxglm, f"{kind}XGLMForCausalLM")(config(), seed=9)
+    other.config.note = object()
+    with pytest.raises((TypeError, ValueError), match="object"):
+        other.save_pretrained(tmp_path)
+    del other.config.note
+    other.generation_config.constraints = [object()]
+    with pytest.raises(ValueError, match="constraints are objects"):
+        other.save_pretrained(tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    other.generation_config.constraints = None
+    other.save_pretrained(tmp_path)
+    assert sum(before[path.name] != path.read_bytes() for path in tmp_path.iterdir()) == 1
 
 
 def test_mapped_weights_cannot_be_written_to(tmp_path: Path) -> None:
