@@ -34,7 +34,14 @@ if TYPE_CHECKING:
     from pyxglm.generation import Constraint as Constraint
     from pyxglm.generation import DisjunctiveConstraint as DisjunctiveConstraint
     from pyxglm.generation import GenerationConfig as GenerationConfig
+    from pyxglm.generation import LogitsProcessor as LogitsProcessor
+    from pyxglm.generation import LogitsProcessorList as LogitsProcessorList
+    from pyxglm.generation import MaxLengthCriteria as MaxLengthCriteria
+    from pyxglm.generation import MaxTimeCriteria as MaxTimeCriteria
+    from pyxglm.generation import MinLengthLogitsProcessor as MinLengthLogitsProcessor
     from pyxglm.generation import PhrasalConstraint as PhrasalConstraint
+    from pyxglm.generation import StoppingCriteria as StoppingCriteria
+    from pyxglm.generation import StoppingCriteriaList as StoppingCriteriaList
     from pyxglm.generation import TextIteratorStreamer as TextIteratorStreamer
     from pyxglm.generation import TextStreamer as TextStreamer
     from pyxglm.generation import generate as generate
@@ -64,7 +71,14 @@ _HOMES = {
     "FlaxXGLMPreTrainedModel": "pyxglm.flax_style",
     "GenerationConfig": "pyxglm.generation",
     "KVCache": "pyxglm.cache",
+    "LogitsProcessor": "pyxglm.generation",
+    "LogitsProcessorList": "pyxglm.generation",
+    "MaxLengthCriteria": "pyxglm.generation",
+    "MaxTimeCriteria": "pyxglm.generation",
+    "MinLengthLogitsProcessor": "pyxglm.generation",
     "PhrasalConstraint": "pyxglm.generation",
+    "StoppingCriteria": "pyxglm.generation",
+    "StoppingCriteriaList": "pyxglm.generation",
     "TFXGLMForCausalLM": "pyxglm.tensorflow_style",
     "TFXGLMModel": "pyxglm.tensorflow_style",
     "TFXGLMPreTrainedModel": "pyxglm.tensorflow_style",

@@ -18,6 +18,8 @@
     Tokens proposed cheaply, and checked all at once.
 `stopping`
     What ends a row.
+`callbacks`, `callback_lists`
+    Callers' own processors and criteria: what they return, and lists of them.
 `plan`, `planning`, `remembered`, `search`
     What was asked for, checked; the cache of an earlier call; and the strategy
     that does it: `generate` and `stream`.
@@ -33,6 +35,15 @@ from pyxglm.generation.beams.constraints import (
     PhrasalConstraint,
 )
 from pyxglm.generation.beams.progress import ConstraintListState
+from pyxglm.generation.callback_lists import (
+    LogitsProcessor,
+    LogitsProcessorList,
+    MaxLengthCriteria,
+    MaxTimeCriteria,
+    MinLengthLogitsProcessor,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
 from pyxglm.generation.search import generate, stream
 from pyxglm.generation.settings import GenerationConfig
 from pyxglm.generation.streamers import TextIteratorStreamer, TextStreamer
@@ -44,7 +55,14 @@ __all__ = [
     "DisjunctiveConstraint",
     "GenerationConfig",
     "IncrementalDecoder",
+    "LogitsProcessor",
+    "LogitsProcessorList",
+    "MaxLengthCriteria",
+    "MaxTimeCriteria",
+    "MinLengthLogitsProcessor",
     "PhrasalConstraint",
+    "StoppingCriteria",
+    "StoppingCriteriaList",
     "TextIteratorStreamer",
     "TextStreamer",
     "generate",

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from pyxglm.dtypes import Array
+from pyxglm.generation.callbacks import Criterion, Processor
 from pyxglm.generation.outputs import Kept
-from pyxglm.generation.processors.order import Narrowing, Processor, Processors
+from pyxglm.generation.processors.order import Narrowing, Processors
 from pyxglm.generation.prompts import Prompts
 from pyxglm.generation.settings import GenerationConfig
 from pyxglm.generation.stepper import Stepper
-from pyxglm.generation.stopping import Criterion, Stopping
+from pyxglm.generation.stopping import Stopping
 
 
 @dataclass

@@ -23,6 +23,7 @@ import numpy as np
 from pyxglm.dtypes import Array
 from pyxglm.generation.batches import Progress, in_batches
 from pyxglm.generation.beams.search import beam_search
+from pyxglm.generation.callbacks import as_callbacks, check_function, check_streamer
 from pyxglm.generation.contrastive import contrastive_search
 from pyxglm.generation.one_by_one import one_by_one
 from pyxglm.generation.outputs import GenerateDecoderOnlyOutput
@@ -110,11 +111,12 @@ def generate(
         ``max_new_tokens=50``, ``do_sample=True``, ``temperature=0.7`` … And:
 
         ``logits_processor``
-            Functions ``(ids_BS, scores_BV) -> scores_BV``, applied after those
-            that settings ask for. Finished rows come along.
+            A function ``(ids_BS, scores_BV) -> scores_BV``, or a list of them,
+            applied after those that settings ask for. Finished rows come along.
         ``stopping_criteria``
-            Functions ``(ids_BS, scores) -> bool``, or one bool a row: True
-            ends all rows, or those. `scores` are those kept so far, or None.
+            A function ``(ids_BS, scores) -> bool``, or one bool a row, or a list
+            of them: True ends all rows, or those. `scores` are those kept so
+            far, or None.
             An end token follows beams that are ended so (as in transformers).
         ``prefix_allowed_tokens_fn``
             ``(prompt number, ids_S) -> ids`` that may come next.
@@ -144,7 +146,8 @@ def generate(
     Raises
     ------
     TypeError, ValueError
-        If a setting, a prompt or a mask is impossible, or scores are NaN.
+        If a setting, a prompt or a mask is impossible, if a function returns
+        anything but what it should, or scores are NaN.
     MemoryError
         If keys and values would not fit into memory.
 
@@ -161,6 +164,7 @@ def generate(
             model, inputs, generation_config, input_ids, attention_mask, batch_size, progress,
             options,
         )  # fmt: skip
+    check_streamer(streamer)
     plan = _plan(model, inputs, generation_config, input_ids, attention_mask, options)
     if plan.mode in WHOLE:
         if streamer is not None:
@@ -300,8 +304,8 @@ def _separated(options: dict[str, Any]) -> tuple[Extras, dict[str, Any]]:
     """Separate what is no setting from what is."""
     given = {name: options[name] for name in _EXTRAS if name in options}
     for name in ("logits_processor", "stopping_criteria"):
-        value = given.get(name, ())
-        given[name] = () if value is None else (value,) if callable(value) else tuple(value)
+        given[name] = as_callbacks(name, given.get(name))
+    check_function("prefix_allowed_tokens_fn", given.get("prefix_allowed_tokens_fn"))
     return Extras(**given), {n: value for n, value in options.items() if n not in _EXTRAS}
 
 

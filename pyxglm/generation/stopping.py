@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from pyxglm.dtypes import Array
+from pyxglm.generation.callbacks import Criterion, ended_by
 from pyxglm.generation.setting_checks import stop_texts
 from pyxglm.generation.settings import GenerationConfig
-
-#: A user's rule: (ids so far (B, S), scores of the steps or None) -> whether to
-#: stop, or for each row whether it has ended.
-Criterion = Callable[[Array, Any], Any]
 
 
 class Stopping:
@@ -64,9 +61,7 @@ class Stopping:
             ended_B[:] = True
         if self._texts:
             ended_B |= [self._stopped(ids_S) for ids_S in ids_BS]
-        for criterion in self._own:
-            ended_B |= np.asarray(criterion(ids_BS, scores), bool)
-        return ended_B
+        return ended_B | ended_by(self._own, ids_BS, scores)
 
     @property
     def need_all_rows(self) -> bool:

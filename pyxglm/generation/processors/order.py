@@ -13,13 +13,11 @@ from typing import Any
 import numpy as np
 
 from pyxglm.dtypes import Array
+from pyxglm.generation.callbacks import Processor, processed_by
 from pyxglm.generation.processors import lengths, narrowing, repeats, values, words
 from pyxglm.generation.processors.guidance import Guidance
 from pyxglm.generation.setting_checks import pairs_of_bias
 from pyxglm.generation.settings import GenerationConfig
-
-#: A logits processor: (ids so far (B, S), scores (B, V)) -> scores (B, V).
-Processor = Callable[[Array, Array], Array]
 
 #: One of this module's: it is also told which of the first rows each row is.
 RowProcessor = Callable[[Array, Array, Array], Array]
@@ -107,8 +105,7 @@ class Processors:
         scores_BV = self._applied(0, ids_BS, scores_BV, first_B)
         scores_BV = scores_BV if diversity is None else diversity(scores_BV)
         scores_BV = self._applied(1, ids_BS, scores_BV, first_B)
-        for own in self._own:
-            scores_BV = own(ids_BS, scores_BV)
+        scores_BV = processed_by(self._own, ids_BS, scores_BV)
         if self._settings.renormalize_logits:
             scores_BV = values.log_softmax(scores_BV)
         return scores_BV

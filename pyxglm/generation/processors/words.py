@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pyxglm.dtypes import Array
+from pyxglm.generation.callbacks import allowed_by
 
 #: Sequences of ids, and what is added to the score of the last when the others precede it.
 Bias = Sequence[tuple[tuple[int, ...], float]]
@@ -64,8 +65,8 @@ def only_allowed(
 
     Raises
     ------
-    ValueError
-        If it allows none.
+    TypeError, ValueError
+        If it allows none, or returns anything but ids.
 
     Examples
     --------
@@ -75,11 +76,6 @@ def only_allowed(
     """
     kept_BV: Array = np.full_like(scores_BV, -np.inf)
     for row, prompt in enumerate(prompts_B):
-        found = np.asarray(allowed(int(prompt), ids_BS[row]))
-        if found.size == 0:
-            raise ValueError(
-                f"prefix_allowed_tokens_fn allowed no token for prompt {prompt}, expected at"
-                " least one"
-            )
+        found = allowed_by(allowed, int(prompt), ids_BS[row], scores_BV.shape[1])
         kept_BV[row, found] = scores_BV[row, found]
     return kept_BV
