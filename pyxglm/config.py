@@ -9,8 +9,10 @@ program survives a round trip.
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Mapping
 from inspect import Parameter, Signature
+from pathlib import Path
 from typing import Any, ClassVar
 
 from pyxglm.config_checks import check_config
@@ -284,6 +286,37 @@ XGLMConfig.__signature__ = Signature(
     [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, default=FIELDS[name]) for name in FIELDS]
     + [Parameter("kwargs", Parameter.VAR_KEYWORD)]
 )
+
+
+def opened_config(
+    given: Any, directory: Path, place: Mapping[str, Any], overrides: Mapping[str, Any]
+) -> XGLMConfig:
+    """Return the configuration that a model is opened with: the caller's, or that of a file.
+
+    Parameters
+    ----------
+    given
+        A configuration, where to read it, or None.
+    directory, place
+        Where to read it if None is given; where else to look, for `locate`.
+    overrides
+        Fields to override; a configuration that is given has its own.
+
+    Raises
+    ------
+    TypeError
+        If it is none, or there are overrides beside it.
+    """
+    if given is None:
+        given, place = directory, {}
+    if isinstance(given, (str, os.PathLike)):
+        given = XGLMConfig.from_pretrained(given, return_unused_kwargs=False, **place, **overrides)
+    elif not isinstance(given, XGLMConfig):
+        raise TypeError(f"config is a {type(given).__name__}, expected an XGLMConfig")
+    elif overrides:
+        raise TypeError(f"{next(iter(overrides))!r} is given, expected nothing beside a config")
+    config: XGLMConfig = given
+    return config
 
 
 def _check_key(key: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pyxglm.config_checks import check_kind
 from pyxglm.files import write_atomically
+from pyxglm.place import take_place
 
 CONFIG_NAME = "config.json"
 
@@ -45,7 +46,7 @@ class ConfigFiles:
     @classmethod
     def from_pretrained(
         cls: Any,
-        name_or_path: str | os.PathLike[str],
+        pretrained_model_name_or_path: str | os.PathLike[str],
         *,
         revision: str | None = None,
         cache_dir: str | os.PathLike[str] | None = None,
@@ -56,32 +57,31 @@ class ConfigFiles:
 
         Parameters
         ----------
-        name_or_path
+        pretrained_model_name_or_path
             A directory with a ``config.json``, the path of a JSON file, or a
             hub id such as ``"facebook/xglm-564M"``, which is looked up in the
             local cache before anything is downloaded.
         revision, cache_dir, local_files_only
             Where and how to look for a hub id; see `pyxglm.checkpoint.locate`.
         **kwargs
-            Fields to override, and ``return_unused_kwargs``, as in `from_dict`.
+            Fields to override, and ``return_unused_kwargs``, as in `from_dict`;
+            ``subfolder``, ``token`` and the others of
+            `pyxglm.place`.
 
         Raises
         ------
         ValueError, FileNotFoundError
             If there is no such file, or it is not an XGLM configuration.
         """
-        path = Path(name_or_path)
+        place = take_place(
+            kwargs, revision=revision, cache_dir=cache_dir, local_files_only=local_files_only
+        )
+        path = Path(pretrained_model_name_or_path)
         if path.is_file():
             return cls._from_json(path, **kwargs)
         from pyxglm.checkpoint import locate
 
-        directory = locate(
-            name_or_path,
-            revision=revision,
-            cache_dir=cache_dir,
-            local_files_only=local_files_only,
-            filenames=(CONFIG_NAME,),
-        )
+        directory = locate(pretrained_model_name_or_path, **place, filenames=(CONFIG_NAME,))
         return cls._from_json(directory / CONFIG_NAME, **kwargs)
 
     def save_pretrained(

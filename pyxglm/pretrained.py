@@ -13,11 +13,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from pyxglm.config import CONFIG_NAME, XGLMConfig
+from pyxglm.config import CONFIG_NAME, XGLMConfig, opened_config
 from pyxglm.dtypes import Array, dtype_name
 from pyxglm.initialization import random_weights
 from pyxglm.ops import backend_module, backend_name
 from pyxglm.parameters import EMBEDDING, HEAD, Parameters, fitting
+from pyxglm.place import take_place
 from pyxglm.positions import PositionTable
 from pyxglm.pruning import prune
 from pyxglm.storage_mixin import StorageMixin
@@ -133,9 +134,9 @@ class XGLMPreTrainedModel(StorageMixin, TrainingMixin, VocabularyMixin):
     @classmethod
     def from_pretrained(
         cls: type[Model],
-        name_or_path: str | os.PathLike[str],
+        pretrained_model_name_or_path: str | os.PathLike[str],
         *,
-        config: XGLMConfig | None = None,
+        config: XGLMConfig | str | os.PathLike[str] | None = None,
         dtype: object = None,
         torch_dtype: object = None,
         compute: str = "float32",
@@ -143,6 +144,7 @@ class XGLMPreTrainedModel(StorageMixin, TrainingMixin, VocabularyMixin):
         revision: str | None = None,
         cache_dir: str | os.PathLike[str] | None = None,
         local_files_only: bool = False,
+        variant: str | None = None,
         output_loading_info: bool = False,
         low_cpu_mem_usage: bool | None = None,
         device_map: object = None,
@@ -153,11 +155,12 @@ class XGLMPreTrainedModel(StorageMixin, TrainingMixin, VocabularyMixin):
 
         Parameters
         ----------
-        name_or_path
+        pretrained_model_name_or_path
             A directory, or a hub id that is looked up in the local cache and,
             with the extra ``pyxglm[hub]``, downloaded.
         config
-            Configuration to use instead of the checkpoint's ``config.json``.
+            Configuration to use instead of the checkpoint's ``config.json``; or
+            where to read it.
         dtype, torch_dtype
             Stored dtype to convert the weights to (a copy in memory), as in
             ``torch_dtype="float16"``. Default: as in the file. ``"auto"``: what
@@ -166,7 +169,11 @@ class XGLMPreTrainedModel(StorageMixin, TrainingMixin, VocabularyMixin):
         compute, backend
             As on construction.
         revision, cache_dir, local_files_only
-            Where to look for a hub id; see `pyxglm.checkpoint.locate`.
+            Where to look for a hub id; see `pyxglm.checkpoint.locate`, which has
+            ``subfolder``, ``token`` and ``force_download`` too.
+        variant
+            What stands before the ending of the weights' file, as in
+            ``model.fp16.safetensors``.
         output_loading_info
             Return (model, info) with what was missing or not expected.
         low_cpu_mem_usage, device_map, attn_implementation
@@ -175,7 +182,11 @@ class XGLMPreTrainedModel(StorageMixin, TrainingMixin, VocabularyMixin):
             attention ``"eager"``.
         **kwargs
             Settings of the model (``loss_type``), fields of the configuration to
-            override, or ``from_tf``, ``from_flax``, ``from_pt`` for these files alone.
+            override, or ``from_tf``, ``from_flax``, ``from_pt`` for these files
+            alone, ``use_safetensors`` for these or all others. What else
+            transformers has, ``trust_remote_code`` among it (no code of a
+            repository is ever run), is accepted or says why it cannot be done:
+            `pyxglm.place`.
 
         Raises
         ------
@@ -184,21 +195,20 @@ class XGLMPreTrainedModel(StorageMixin, TrainingMixin, VocabularyMixin):
         """
         from pyxglm import checkpoint
 
-        if device_map not in (None, "cpu", "auto", {"": "cpu"}):
+        if str(device_map) not in ("None", "cpu", "auto", "{'': 'cpu'}"):
             raise ValueError(f"device_map is {device_map!r}, expected 'cpu' or 'auto'")
         if attn_implementation not in (None, "eager"):
             raise ValueError(f"attn_implementation is {attn_implementation!r}, expected 'eager'")
-        form = checkpoint.wanted_form(kwargs) or cls._forms
-        directory = checkpoint.locate(
-            name_or_path, revision=revision, cache_dir=cache_dir,
-            local_files_only=local_files_only, form=form,
-        )  # fmt: skip
+        form = checkpoint.wanted_form(kwargs, cls._forms)
+        place = take_place(
+            kwargs, revision=revision, cache_dir=cache_dir, local_files_only=local_files_only
+        )
+        name = pretrained_model_name_or_path
+        directory = checkpoint.locate(name, **place, form=form, variant=variant)
         settings = {key: kwargs.pop(key) for key in ("loss_type", "compat") if key in kwargs}
-        if config is None:
-            config = XGLMConfig.from_pretrained(directory, **kwargs)
-        elif kwargs:
-            raise TypeError(f"{next(iter(kwargs))!r} is given, expected nothing beside a config")
-        found = checkpoint.load(directory, config, form=form, keep_head=cls._own_head,
+        config = opened_config(config, directory, place, kwargs)
+        found = checkpoint.load(directory, config, form=form, variant=variant,
+                                keep_head=cls._own_head,
                                 with_head=not (cls._bare or cls._own_head))  # fmt: skip
         weights: Mapping[str, Array] = found.weights
         if cls._bare:
@@ -209,7 +219,7 @@ class XGLMPreTrainedModel(StorageMixin, TrainingMixin, VocabularyMixin):
         model = cls.from_weights(
             config, weights, dtype=wanted, compute=compute, backend=backend, **settings
         )
-        model.name_or_path = str(name_or_path)
+        model.name_or_path = str(name)
         model._read_companions(directory)
         info = {"missing_keys": [], "unexpected_keys": list(found.unexpected),
                 "mismatched_keys": [], "error_msgs": []}  # fmt: skip

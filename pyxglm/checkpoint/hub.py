@@ -15,8 +15,10 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from pyxglm.checkpoint.index import find_layout, layouts, read_index
+from pyxglm.checkpoint.index import Layout, find_layout, layouts, read_index
+from pyxglm.place import check_folder
 from pyxglm.strict_json import quoted
 
 CONFIG = "config.json"
@@ -42,8 +44,12 @@ def locate(
     revision: str | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
     local_files_only: bool = False,
+    force_download: bool = False,
+    token: str | bool | None = None,
+    subfolder: str = "",
     filenames: Sequence[str] | None = None,
     form: str | Sequence[str] | None = None,
+    variant: str | None = None,
 ) -> Path:
     """Return the local directory that holds a model.
 
@@ -60,11 +66,19 @@ def locate(
     local_files_only
         Never use the network. The environment variable ``HF_HUB_OFFLINE=1``
         says the same.
+    force_download
+        Download a hub id though it is in the cache.
+    token
+        Passed on to `huggingface_hub`, which otherwise finds its own.
+    subfolder
+        The folder, in the directory or repository, that holds the files.
     filenames
         The files that are needed. Unless given: ``config.json``, and for a
         hub id the weights.
     form
         The only format of the weights to look for, or several; see `index.find_layout`.
+    variant
+        What stands before the endings of the weights' names; see there.
 
     Raises
     ------
@@ -72,33 +86,53 @@ def locate(
         If there is no such directory, no such file in it, or the model is
         neither cached nor can be downloaded.
     ValueError
-        If the name is neither a directory nor a possible id, or the revision
-        is no possible one.
+        If the name is neither a directory nor a possible id, if the revision
+        or the folder is no possible one, or for contradictions.
     """
     name = os.fspath(name_or_path)
     if not isinstance(name, str):
         raise TypeError(f"the model's name is a {type(name).__name__}, expected a string or path")
-    required = (CONFIG,) if filenames is None else tuple(filenames)
+    check_folder(subfolder)
+    layouts(form, variant)  # raises if there are none
+    wish = _Wish(filenames, form, variant, subfolder)
     if name and "\0" not in name and Path(name).exists():
-        return _checked_directory(Path(name), required)
+        return _checked_directory(Path(name) / subfolder, wish.required)
     _check_id(name)
     revision = "main" if revision is None else revision
     if not _REVISION.fullmatch(revision) or ".." in revision:
         raise ValueError(f"revision is {quoted(revision)}, expected a branch, a tag or a commit")
     cache = Path(cache_dir) if cache_dir is not None else default_cache()
+    if force_download and local_files_only:
+        raise ValueError("force_download and local_files_only are both true, expected one of them")
     lacking = f"{name} is no directory, and its revision {revision} is not in the cache {cache}"
-    snapshot = _cached_snapshot(cache, name, revision)
+    snapshot = None if force_download else _cached_snapshot(cache, name, revision)
     if snapshot is not None:
         try:
-            _check_complete(snapshot, required, form, weights=filenames is None)
+            return _check_complete(snapshot, wish)
         except FileNotFoundError as error:
             lacking = f"{name}, revision {revision}, is incomplete in the cache: {error}"
-        else:
-            return snapshot
     if local_files_only or _offline():
         reason = "local_files_only is set" if local_files_only else "HF_HUB_OFFLINE is set"
+        if force_download:
+            lacking = f"{name} is no directory, force_download is set"
         raise FileNotFoundError(f"{lacking}, and {reason}, so it is not downloaded")
-    return _download(name, revision, cache, filenames, form, lacking)
+    asked: dict[str, Any] = {} if token is None else {"token": token}
+    forced = {"force_download": True} if force_download else {}
+    return _download(name, revision, cache, wish, lacking, asked, forced)
+
+
+class _Wish(NamedTuple):
+    """Which files of a repository are needed; see `locate`."""
+
+    filenames: Sequence[str] | None
+    form: str | Sequence[str] | None
+    variant: str | None
+    subfolder: str
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The files that must be there, beside weights."""
+        return (CONFIG,) if self.filenames is None else tuple(self.filenames)
 
 
 def default_cache() -> Path:
@@ -116,6 +150,8 @@ def default_cache() -> Path:
 
 def _checked_directory(path: Path, required: Iterable[str]) -> Path:
     """Return `path` if it is a directory with the files that are needed."""
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: there is no such directory")
     if not path.is_dir():
         raise ValueError(f"{path} is a file, expected the directory that holds {CONFIG}")
     for filename in required:
@@ -150,18 +186,22 @@ def _cached_snapshot(cache: Path, name: str, revision: str) -> Path | None:
     return snapshot if snapshot.is_dir() else None
 
 
-def _check_complete(
-    snapshot: Path, required: Iterable[str], form: str | Sequence[str] | None, *, weights: bool
-) -> None:
-    """Raise FileNotFoundError if a snapshot lacks a file that is needed."""
-    _checked_directory(snapshot, required)
-    if not weights:
-        return
-    layout = find_layout(snapshot, form)
-    if layout.sharded:
-        for shard in read_index(snapshot / layout.filename, layout.shard_suffix):
-            if not (snapshot / shard).is_file():
-                raise FileNotFoundError(f"{snapshot / shard} is absent")
+def _check_complete(snapshot: Path, wish: _Wish) -> Path:
+    """Return the folder of a snapshot that holds all that is needed.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file is absent.
+    """
+    folder = _checked_directory(snapshot / wish.subfolder, wish.required)
+    if wish.filenames is None:
+        layout = find_layout(folder, wish.form, wish.variant)
+        shards = read_index(folder / layout.filename, layout.shard_suffix) if layout.sharded else ()
+        for shard in shards:
+            if not (folder / shard).is_file():
+                raise FileNotFoundError(f"{folder / shard} is absent")
+    return folder
 
 
 def _offline() -> bool:
@@ -173,9 +213,10 @@ def _download(
     name: str,
     revision: str,
     cache: Path,
-    filenames: Sequence[str] | None,
-    form: str | Sequence[str] | None,
+    wish: _Wish,
     lacking: str,
+    asked: dict[str, Any],
+    forced: dict[str, Any],
 ) -> Path:
     """Download a model's files, with huggingface_hub's progress bars."""
     try:
@@ -184,13 +225,18 @@ def _download(
         raise FileNotFoundError(
             f'{lacking}: download it elsewhere, or pip install "pyxglm[hub]" to have it downloaded'
         ) from None
+    folder = "".join(f"{part}/" for part in wish.subfolder.split("/") if part not in ("", "."))
     try:
-        available = huggingface_hub.HfApi().list_repo_files(name, revision=revision)
+        there = huggingface_hub.HfApi().list_repo_files(name, revision=revision, **asked)
+        inside = [file.removeprefix(folder) for file in there if file.startswith(folder)]
+        wanted = wanted_files(inside, wish.filenames, wish.form, wish.variant)
         path = huggingface_hub.snapshot_download(
             name,
             revision=revision,
             cache_dir=str(cache),
-            allow_patterns=wanted_files(available, filenames, form),
+            allow_patterns=[folder + file for file in wanted],
+            **asked,
+            **forced,
         )
     # Network, authorisation and disk fail in many classes of several libraries.
     except Exception as error:
@@ -198,14 +244,14 @@ def _download(
         raise FileNotFoundError(
             f"{lacking}, and downloading it failed: {type(error).__name__}: {quoted(reason, 300)}"
         ) from error
-    _check_complete(Path(path), filenames or (CONFIG,), form, weights=filenames is None)
-    return Path(path)
+    return _check_complete(Path(path), wish)
 
 
 def wanted_files(
     available: Sequence[str],
     filenames: Sequence[str] | None,
     form: str | Sequence[str] | None = None,
+    variant: str | None = None,
 ) -> list[str]:
     """Choose what to download of a repository's files.
 
@@ -218,15 +264,25 @@ def wanted_files(
     ['config.json', 'flax_model.msgpack']
     >>> wanted_files(["pytorch_model.bin", "flax_model.msgpack"], None, ("tf", "flax", "torch"))
     ['flax_model.msgpack']
+    >>> wanted_files(["pytorch_model.bin", "pytorch_model.fp16.bin"], None, variant="fp16")
+    ['pytorch_model.fp16.bin']
     """
     wanted = [*COMPANIONS, *(filenames or ())]
     if filenames is None:
-        for layout in layouts(form):
+        for layout in layouts(form, variant):
             if layout.filename in available:
-                stem = layout.filename.partition(".")[0]
-                shard = re.compile(rf"{stem}-.*{re.escape(layout.shard_suffix)}")
+                shard = _shard_pattern(layout, variant)
                 wanted.append(layout.filename)
                 if layout.sharded:
                     wanted += [file for file in available if shard.fullmatch(file)]
                 break
     return [file for file in available if file in wanted]
+
+
+def _shard_pattern(layout: Layout, variant: str | None) -> re.Pattern[str]:
+    """Return what matches the names of shards; a variant stands before or after the number."""
+    stem, suffix = layout.filename.partition(".")[0], re.escape(layout.shard_suffix)
+    if variant is None:
+        return re.compile(rf"{stem}-[^.]*{suffix}")
+    varied = re.escape(variant)
+    return re.compile(rf"{stem}(?:\.{varied}-[^.]*|-[^.]*\.{varied}){suffix}")

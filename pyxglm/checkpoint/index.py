@@ -8,6 +8,7 @@ An index is a JSON file beside the shards::
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,6 +43,9 @@ _FILES = (
     ("flax", "flax_model.msgpack", read_msgpack),
 )
 
+#: The formats, in that order.
+FORMS = tuple(form for form, _, _ in _FILES)
+
 #: The first that exists is the checkpoint: each format's single file, then its index.
 LAYOUTS = tuple(
     layout
@@ -53,15 +57,48 @@ LAYOUTS = tuple(
 )
 
 
-def layouts(form: str | Sequence[str] | None) -> tuple[Layout, ...]:
-    """Return the layouts of a format, or of several, in the order to look for them; None: all."""
-    if form is None:
-        return LAYOUTS
-    forms = (form,) if isinstance(form, str) else form
-    return tuple(layout for name in forms for layout in LAYOUTS if layout.form == name)
+def layouts(form: str | Sequence[str] | None, variant: str | None = None) -> tuple[Layout, ...]:
+    """Return the layouts of a format, or of several, in the order to look for them; None: all.
+
+    Raises
+    ------
+    ValueError
+        If a variant is no part of a file's name, or asked of formats without variants.
+    """
+    forms = FORMS if form is None else (form,) if isinstance(form, str) else form
+    found = tuple(layout for name in forms for layout in LAYOUTS if layout.form == name)
+    if variant is None:
+        return found
+    if not isinstance(variant, str) or not _VARIANT.fullmatch(variant):
+        raise ValueError(f"variant is {quoted(variant)}, expected a part of a file's name")
+    varied = tuple(
+        layout._replace(filename=_varied(layout.filename, variant))
+        for layout in found
+        if layout.form in ("safetensors", "torch")
+    )
+    if not varied:
+        raise ValueError(
+            f"variant is {quoted(variant)}, expected None for the files of TensorFlow and Flax"
+        )
+    return varied
 
 
-def find_layout(directory: Path, form: str | Sequence[str] | None = None) -> Layout:
+_VARIANT = re.compile(r"[A-Za-z0-9_][\w.-]{0,63}", re.ASCII)
+
+
+def _varied(filename: str, variant: str) -> str:
+    """Return a file's name with a variant before its ending, as transformers has it.
+
+    >>> _varied("model.safetensors", "fp16"), _varied("model.safetensors.index.json", "fp16")
+    ('model.fp16.safetensors', 'model.safetensors.index.fp16.json')
+    """
+    stem, _, ending = filename.rpartition(".")
+    return f"{stem}.{variant}.{ending}"
+
+
+def find_layout(
+    directory: Path, form: str | Sequence[str] | None = None, variant: str | None = None
+) -> Layout:
     """Return how the checkpoint in `directory` is stored.
 
     Parameters
@@ -71,13 +108,16 @@ def find_layout(directory: Path, form: str | Sequence[str] | None = None) -> Lay
     form
         The only format to look for: ``"safetensors"``, ``"torch"``, ``"tf"`` or
         ``"flax"``; or several, in the order to look for them.
+    variant
+        What stands before the endings of the files' names, as in
+        ``model.fp16.safetensors``.
 
     Raises
     ------
     FileNotFoundError
         If it holds none; the message says what was looked for.
     """
-    wanted = layouts(form)
+    wanted = layouts(form, variant)
     for layout in wanted:
         if (directory / layout.filename).is_file():
             return layout
@@ -88,10 +128,22 @@ def find_layout(directory: Path, form: str | Sequence[str] | None = None) -> Lay
     raise FileNotFoundError(f"{directory}: no weights: looked for {names}{hint}")
 
 
-def wanted_form(options: MutableMapping[str, Any]) -> str | tuple[str, ...] | None:
-    """Take ``from_tf`` and its like out of keyword arguments; return what the true one means.
+def wanted_form(
+    options: MutableMapping[str, Any], usual: Sequence[str] | None = None
+) -> str | tuple[str, ...] | None:
+    """Take out of keyword arguments which formats to look for: ``from_tf`` and its like.
 
-    Torch's weights, ``from_pt``, are those of ``pytorch_model.bin`` or safetensors.
+    Torch's weights, ``from_pt``, are those of ``pytorch_model.bin`` or
+    safetensors. ``use_safetensors`` is true for safetensors alone, false for any
+    other format.
+
+    Parameters
+    ----------
+    options
+        Keyword arguments of `from_pretrained`.
+    usual
+        The formats in the order to look for them if nothing else is asked for;
+        None: all of them, in the usual order.
 
     Raises
     ------
@@ -101,9 +153,16 @@ def wanted_form(options: MutableMapping[str, Any]) -> str | tuple[str, ...] | No
     forms: dict[str, str | tuple[str, ...]]
     forms = {"from_tf": "tf", "from_flax": "flax", "from_pt": ("torch", "safetensors")}
     given = [option for option in forms if options.pop(option, False)]
+    safe = options.pop("use_safetensors", None)
     if len(given) > 1:
         raise ValueError(f"{' and '.join(given)} are both given, expected one of them")
-    return forms[given[0]] if given else None
+    found = forms[given[0]] if given else None if usual is None else tuple(usual)
+    if safe is None:
+        return found
+    names = (found,) if isinstance(found, str) else found or FORMS
+    if safe and "safetensors" not in names:
+        raise ValueError(f"{given[0]} and use_safetensors are both given, expected one of them")
+    return tuple(name for name in names if (name == "safetensors") is bool(safe))
 
 
 #: What fairseq's released models are called.

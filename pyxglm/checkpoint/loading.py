@@ -42,6 +42,7 @@ def load(
     *,
     with_head: bool = True,
     form: str | Sequence[str] | None = None,
+    variant: str | None = None,
     keep_head: bool = False,
 ) -> Checkpoint:
     """Map the weights of the checkpoint in a directory.
@@ -67,6 +68,8 @@ def load(
     form
         The only format to look for: ``"safetensors"``, ``"torch"``, ``"tf"`` or
         ``"flax"``; or several, in the order to look for them.
+    variant
+        What stands before the endings of the files' names; see `index.find_layout`.
     keep_head
         Whether to return a head that is there although the configuration ties
         it to the embedding.
@@ -86,7 +89,7 @@ def load(
     UserWarning
         If the files hold tensors that the model does not have.
     """
-    tensors, files, path = read_files(Path(directory), form)
+    tensors, files, path = read_files(Path(directory), form, variant)
     weights, unexpected = match(tensors, config, path, with_head=with_head, keep_head=keep_head)
     turned = any(is_transposed(name) for name in tensors)
     settled = {
@@ -98,7 +101,7 @@ def load(
 
 
 def read_files(
-    directory: Path, form: str | Sequence[str] | None = None
+    directory: Path, form: str | Sequence[str] | None = None, variant: str | None = None
 ) -> tuple[dict[str, Tensor], list[Path], Path]:
     """Map all tensors of the checkpoint in a directory, by their names in the files.
 
@@ -108,7 +111,7 @@ def read_files(
         The tensors, the files that they lie in, and the file or index that was
         found; see `load` for what is looked for and for the errors.
     """
-    layout = find_layout(directory, form)
+    layout = find_layout(directory, form, variant)
     path = directory / layout.filename
     if layout.sharded:
         return (*read_shards(path, layout), path)

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pyxglm.config import CONFIG_NAME, XGLMConfig
+from pyxglm.config import CONFIG_NAME, XGLMConfig, opened_config
 from pyxglm.dtypes import dtype_name
 from pyxglm.flax_style.trees import grown, weights_of
 from pyxglm.parameters import EMBEDDING
+from pyxglm.place import take_place
 
 
 class FilesMixin:
@@ -27,10 +28,10 @@ class FilesMixin:
     @classmethod
     def from_pretrained(
         cls: Any,
-        name_or_path: str | os.PathLike[str],
+        pretrained_model_name_or_path: str | os.PathLike[str],
         dtype: Any = "float32",
         *,
-        config: XGLMConfig | None = None,
+        config: XGLMConfig | str | os.PathLike[str] | None = None,
         revision: str | None = None,
         cache_dir: str | os.PathLike[str] | None = None,
         local_files_only: bool = False,
@@ -45,7 +46,7 @@ class FilesMixin:
 
         Parameters
         ----------
-        name_or_path, config, revision, cache_dir, local_files_only
+        pretrained_model_name_or_path, config, revision, cache_dir, local_files_only
             As in `pyxglm.XGLMPreTrainedModel.from_pretrained`.
         dtype, input_shape, seed, compat, backend
             As on construction; parameters keep the file's dtype.
@@ -53,7 +54,8 @@ class FilesMixin:
             False: return (model, params), the model having none.
         **kwargs
             Fields of the configuration to override, or ``from_pt``,
-            ``from_tf``, ``from_flax`` for these files alone.
+            ``from_tf``, ``from_flax`` for these files alone; ``subfolder`` and
+            the others as there.
 
         Raises
         ------
@@ -62,21 +64,19 @@ class FilesMixin:
         """
         from pyxglm import checkpoint
 
-        form = checkpoint.wanted_form(kwargs) or ("flax", "safetensors", "torch", "tf")
-        directory = checkpoint.locate(
-            name_or_path, revision=revision, cache_dir=cache_dir,
-            local_files_only=local_files_only, form=form,
-        )  # fmt: skip
-        if config is None:
-            config = XGLMConfig.from_pretrained(directory, **kwargs)
-        elif kwargs:
-            raise TypeError(f"{next(iter(kwargs))!r} is given, expected nothing beside a config")
+        form = checkpoint.wanted_form(kwargs, ("flax", "safetensors", "torch", "tf"))
+        place = take_place(
+            kwargs, revision=revision, cache_dir=cache_dir, local_files_only=local_files_only
+        )
+        name = pretrained_model_name_or_path
+        directory = checkpoint.locate(name, **place, form=form)
+        config = opened_config(config, directory, place, kwargs)
         model = cls(
             config, input_shape, seed, dtype, _do_init=False, compat=compat, backend=backend
         )
         found = checkpoint.load(directory, config, with_head=not cls._bare, form=form)
         params = grown(found.weights, bare=cls._bare)
-        model.name_or_path = str(name_or_path)
+        model.name_or_path = str(name)
         model._read_companions(directory)
         if not _do_init:
             return model, params

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from pyxglm.archive import PRETRAINED_POSITIONAL_EMBEDDINGS_SIZES
+from pyxglm.place import take_place
 from pyxglm.strict_json import quoted
 from pyxglm.tokenization.calls import Calls
 from pyxglm.tokenization.special_tokens import Token
@@ -113,6 +114,9 @@ class PreTrainedTokenizer(Calls):
             Which revision of the repository, in which cache, without network.
         **kwargs
             Arguments of the constructor; they override what was saved.
+            ``subfolder``, ``token``, ``force_download`` and the other keywords
+            that concern files are none, and not saved: see
+            `pyxglm.place`.
 
         Raises
         ------
@@ -125,14 +129,17 @@ class PreTrainedTokenizer(Calls):
             raise TypeError(
                 f"from_pretrained: {quoted(pretrained_model_name_or_path)}, expected a path or id"
             )
+        place = take_place(
+            kwargs, revision=revision, cache_dir=cache_dir, local_files_only=local_files_only
+        )
         name = str(pretrained_model_name_or_path)
         path = Path(pretrained_model_name_or_path)
         if path.is_file():
             return cls(**{**cls._argument_for(path), "name_or_path": name, **kwargs})
+        folder = place.get("subfolder", "")
+        path = path / folder if path.is_dir() else cls._located(name, **place)
         if not path.is_dir():
-            path = cls._located(
-                name, revision=revision, cache_dir=cache_dir, local_files_only=local_files_only
-            )
+            raise FileNotFoundError(f"{path}: there is no such directory")
         arguments = cls._read_arguments(path, kwargs)
         if name in cls.max_model_input_sizes:
             limit = cls.max_model_input_sizes[name]

@@ -171,7 +171,7 @@ class XGLMTokenizerFast(PreTrainedTokenizer, FastCalls):
         # What is in the cache comes first, and tokenizer.json before the model it was made of.
         both = (saving.FAST_FILE, saving.VOCABULARY_FILE)
         wishes = [both, both[:1], both[1:]]
-        for wish in wishes:
+        for wish in () if options.get("force_download") else wishes:
             try:
                 return locate(name, **{**options, "local_files_only": True}, filenames=wish)
             except FileNotFoundError:
