@@ -23,8 +23,8 @@ class GenerationMixin(VocabularyMixin):
     def generation_config(self) -> GenerationConfig:
         """The settings of `generate` unless a call says otherwise.
 
-        Those of the checkpoint's ``generation_config.json``; without one, the
-        defaults with the special ids of the configuration.
+        Those of the checkpoint's ``generation_config.json``; without one, what
+        the configuration says, its special ids above all, and defaults.
         """
         if self._generation_config is None:
             from pyxglm.generation import GenerationConfig

@@ -1,7 +1,7 @@
 """Text generation: settings, logits processors, strategies, streaming.
 
-`settings`, `setting_checks`
-    `GenerationConfig`: what may be asked for, checked by name.
+`settings`, `setting_checks`, `setting_files`
+    `GenerationConfig`: what may be asked for, checked by name; its JSON.
 `texts`, `prompts`, `batches`
     Prompts that are texts; prompts of unequal length become one left-padded batch with a mask;
     long lists of them, some at a time.

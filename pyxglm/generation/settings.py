@@ -8,23 +8,19 @@ XGLM. What is impossible or contradicts itself is refused with the reason
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import difflib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from pyxglm.files import write_atomically
-from pyxglm.generation.setting_checks import check_relations, check_values, pairs_of_bias
-from pyxglm.strict_json import read_json
-
-FILE_NAME = "generation_config.json"
+from pyxglm.generation.setting_checks import check_relations, check_values
+from pyxglm.generation.setting_files import METADATA, SettingFiles
 
 
 @dataclass
-class GenerationConfig:
+class GenerationConfig(SettingFiles):
     """The settings of a generation.
 
     Parameters
@@ -110,6 +106,9 @@ exponential_decay_length_penalty
     extra
         Other keys of a generation_config.json, kept for a round trip.
 
+    None stands for the default wherever it turns nothing off, but for
+    `do_sample`: transformers draws then, though by default it does not.
+
     Raises
     ------
     TypeError, ValueError
@@ -189,7 +188,7 @@ exponential_decay_length_penalty
         """Check every setting (again: attributes may have been assigned)."""
         for name in _NONE_IS_DEFAULT:  # as in transformers, where it asks for nothing
             if getattr(self, name) is None:
-                setattr(self, name, _DEFAULTS[name])
+                setattr(self, name, copy.copy(_DEFAULTS[name]))
         check_values({name: getattr(self, name) for name in SETTINGS})
         check_relations(self)
 
@@ -212,10 +211,9 @@ exponential_decay_length_penalty
         """
         for name in settings:
             if name not in SETTINGS:
-                near = difflib.get_close_matches(name, sorted(SETTINGS), n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"expected {', '.join(SETTINGS)}"
-                raise TypeError(f"generate has no setting {name!r}, {hint}")
-        return self.from_dict({**self.to_dict(), **settings})
+                raise _no_setting(name)
+        changed: GenerationConfig = self.from_dict({**self.to_dict(), **settings})
+        return changed
 
     def update(self, **settings: Any) -> dict[str, Any]:
         """Replace settings in place, as in transformers; return those that are none.
@@ -232,106 +230,70 @@ exponential_decay_length_penalty
         return {name: value for name, value in settings.items() if name not in own}
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> GenerationConfig:
-        """Make settings of a mapping; keys of other programs go to `extra`."""
+    def from_dict(
+        cls, config_dict: Mapping[str, Any], *, return_unused_kwargs: bool = False, **kwargs: Any
+    ) -> Any:
+        """Make settings of a mapping, and override them with `kwargs`.
+
+        Keys of other programs go to `extra` if they stand in `config_dict`;
+        `kwargs` must be settings. Or else, with ``return_unused_kwargs=True``,
+        (settings, those that are none) is returned.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For an impossible setting, or an override that is none.
+        """
+        values = {**config_dict, **{n: v for n, v in kwargs.items() if n in SETTINGS}}
+        unused = {name: value for name, value in kwargs.items() if name not in SETTINGS}
+        if unused and not return_unused_kwargs:
+            raise _no_setting(next(iter(unused)))
         own = {name: values[name] for name in SETTINGS if name in values}
         extra = {name: value for name, value in values.items() if name not in SETTINGS}
-        return cls(**own, extra=extra)
+        settings = cls(**own, extra=extra)
+        return (settings, unused) if return_unused_kwargs else settings
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all settings, `extra`'s among them, as one flat dict."""
-        return {**self.extra, **{name: getattr(self, name) for name in SETTINGS}}
+        """Return all settings, `extra`'s among them, as one flat dict of copies."""
+        values = {name: getattr(self, name) for name in SETTINGS if name != "constraints"}
+        return {**copy.deepcopy({**self.extra, **values}), "constraints": self.constraints}
 
-    @classmethod
-    def from_model_config(cls, config: Any) -> GenerationConfig:
-        """Make default settings with the special ids of a model's configuration."""
-        names = ("bos_token_id", "pad_token_id", "eos_token_id")
-        return cls.from_dict({name: getattr(config, name) for name in names})
-
-    @classmethod
-    def of_checkpoint(cls, directory: str | Path, config: Any) -> GenerationConfig:
-        """Read a checkpoint's ``generation_config.json``; without one, ask its configuration."""
-        if (Path(directory) / FILE_NAME).exists():
-            return cls.from_pretrained(directory)
-        return cls.from_model_config(config)
-
-    @classmethod
-    def from_pretrained(cls, directory: str | Path) -> GenerationConfig:
-        """Read ``generation_config.json`` of a checkpoint's directory.
-
-        Raises
-        ------
-        FileNotFoundError
-            If there is none.
-        ValueError
-            If it is no strict JSON object or asks for the impossible; the
-            message names the file.
-        """
-        path = Path(directory) / FILE_NAME
-        try:
-            return cls.from_dict(read_json(path))
-        except TypeError as error:
-            raise ValueError(f"{path}: {error}") from None
-        except ValueError as error:
-            message = str(error)
-            raise ValueError(
-                message if message.startswith(str(path)) else f"{path}: {message}"
-            ) from None
-
-    def save_pretrained(self, directory: str | Path) -> None:
-        """Write ``generation_config.json`` into a directory, made if need be.
-
-        Raises
-        ------
-        ValueError
-            As `to_json_string`.
-        """
-        text = self.to_json_string()
-        directory = Path(directory)
-        directory.mkdir(parents=True, exist_ok=True)
-        write_atomically(directory / FILE_NAME, text.encode())
-
-    def to_json_string(self) -> str:
-        """Return the JSON text that `save_pretrained` writes.
-
-        It holds `extra`, the special ids, and what differs from the defaults,
-        as in transformers.
-
-        Raises
-        ------
-        ValueError
-            If there are `constraints`: objects, which JSON cannot hold.
-        """
-        if self.constraints is not None:
-            raise ValueError(
-                "constraints are objects, expected None in settings that are to be saved:"
-                " give them to generate"
-            )
-        values = {
-            name: value
-            for name, value in self.to_dict().items()
-            if name in _ALWAYS_SAVED or value != _DEFAULTS.get(name, self)
-        }
-        if self.sequence_bias is not None:  # JSON has no tuples for keys
-            values["sequence_bias"] = [[[*ids], b] for ids, b in pairs_of_bias(self.sequence_bias)]
-        text = json.dumps(
-            values,
-            indent=2,
-            sort_keys=True,
-            allow_nan=False,
-            default=lambda value: value.item(),  # NumPy's integers and floats
+    def __eq__(self, other: object) -> bool:
+        """Whether two ask for the same, wherever they came from."""
+        if not isinstance(other, GenerationConfig):
+            return NotImplemented
+        one, two = (
+            {name: value for name, value in each.to_dict().items() if name not in METADATA}
+            for each in (self, other)
         )
-        return text + "\n"
+        return one == two
+
+    def __repr__(self) -> str:
+        """Return what was asked for: what differs from the defaults."""
+        changed = {
+            name: getattr(self, name)
+            for name in (*SETTINGS, "extra")
+            if getattr(self, name) != _DEFAULTS[name]
+        }
+        return f"GenerationConfig({', '.join(f'{n}={v!r}' for n, v in changed.items())})"
+
+
+def _no_setting(name: str) -> TypeError:
+    near = difflib.get_close_matches(name, sorted(SETTINGS), n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"expected {', '.join(SETTINGS)}"
+    return TypeError(f"generate has no setting {name!r}, {hint}")
 
 
 #: The names of the settings, in order.
 SETTINGS = tuple(part.name for part in dataclasses.fields(GenerationConfig) if part.name != "extra")
 
 _DEFAULTS = {part.name: part.default for part in dataclasses.fields(GenerationConfig)}
-_DEFAULTS["generation_kwargs"] = {}
+_DEFAULTS.update(generation_kwargs={}, extra={})
 _NONE_IS_DEFAULT = (
-    "num_beams", "num_beam_groups", "num_return_sequences", "diversity_penalty", "length_penalty",
-    "renormalize_logits", "remove_invalid_values", "output_attentions", "output_hidden_states",
-    "output_scores", "return_dict_in_generate", "early_stopping",
+    "max_length", "early_stopping", "seed", "num_beams", "num_beam_groups", "use_cache",
+    "diversity_penalty", "length_penalty", "renormalize_logits",
+    "remove_invalid_values", "num_return_sequences", "output_attentions", "output_hidden_states",
+    "output_scores", "output_logits", "output_log_probs", "return_dict_in_generate",
+    "num_assistant_tokens", "num_assistant_tokens_schedule", "newline", "ignore_padding",
+    "generation_kwargs",
 )  # fmt: skip
-_ALWAYS_SAVED = ("bos_token_id", "eos_token_id", "pad_token_id")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -86,7 +88,20 @@ def test_the_settings_of_a_checkpoint(tmp_path):
 class TestTheModelSOwnSettings:
     def test_without_a_file_they_are_the_configuration_s(self):
         model = XGLMForCausalLM(XGLMConfig.from_dict({**CONFIG.to_dict(), "eos_token_id": 9}))
-        assert model.generation_config == GenerationConfig(eos_token_id=9)
+        expected = GenerationConfig(eos_token_id=9, decoder_start_token_id=2)
+        assert model.generation_config == expected
+
+    def test_an_old_checkpoint_has_them_in_its_configuration(self, tmp_path):
+        """As transformers 4.37.2 finds them there, if there is no generation_config.json."""
+        model = XGLMForCausalLM(CONFIG, seed=3)
+        model.save_pretrained(tmp_path)
+        (tmp_path / "generation_config.json").unlink()
+        path = tmp_path / "config.json"
+        old = {"num_beams": 4, "max_length": 9, "repetition_penalty": 1.5}
+        path.write_text(json.dumps({**json.loads(path.read_text()), **old}))
+        found = XGLMForCausalLM.from_pretrained(tmp_path).generate([2, 5]).tolist()
+        assert found == model.generate([2, 5], **old).tolist()
+        assert found != model.generate([2, 5], max_length=9).tolist()
 
     def test_they_go_to_the_checkpoint_and_come_back(self, tmp_path):
         model = XGLMForCausalLM(CONFIG, seed=3)
