@@ -12,16 +12,14 @@
 #include "best.h"
 
 #include <math.h>
-#include <stdatomic.h>
 
 #define ROWS 128 /* rows of x that are worked on at a time: logits of a block take 256 KiB */
 
 /* Of one block and one row: the largest logit, the sum of exp(logit - largest),
- * and the best `top` logits with their ids, best first. Arrays over (blocks,
- * rows), the last two over (blocks, rows, top). */
+ * and a list of the best logits. Arrays over (blocks, rows). */
 typedef struct partials {
-    float *largest, *sum, *values;
-    int64_t *ids;
+    float *largest, *sum;
+    best *lists;
 } partials;
 
 typedef struct head_job {
@@ -32,6 +30,7 @@ typedef struct head_job {
     int dtype;
     int64_t m0, rows; /* the rows worked on */
     partials found;
+    _Atomic float floors[ROWS]; /* `top` logits of a row reach its own */
     atomic_int failed;
 } head_job;
 
@@ -45,15 +44,14 @@ static int has_nan(const float *x, int64_t width)
     return found;
 }
 
-static void reduce(const head_job *job, const float *logits, int64_t block, int64_t row,
+static void reduce(head_job *job, const float *logits, int64_t block, int64_t row,
                    int64_t width)
 {
     const pyxglm_head_args *a = job->a;
     const int64_t at = block * job->rows + row, first = block * BLOCK, m = job->m0 + row;
     if (a->top > 0) {
-        const int64_t kept = min_i64(a->top, BLOCK);
-        best_of(job->found.values + at * kept, job->found.ids + at * kept, min_i64(kept, width),
-                logits, width, first);
+        job->found.lists[at].length = 0;
+        offer_block(&job->found.lists[at], logits, width, first, &job->floors[row]);
     }
     if (a->log_sums) {
         job->table->exp_sum(logits, width, job->found.largest + at, job->found.sum + at);
@@ -110,17 +108,10 @@ static void combine_rows(void *context, int64_t begin, int64_t end)
 {
     const head_job *job = context;
     const pyxglm_head_args *a = job->a;
-    const int64_t kept = min_i64(a->top, BLOCK);
     for (int64_t row = begin; row < end; row++) {
         const int64_t m = job->m0 + row;
-        int64_t length = 0;
-        for (int64_t block = 0; a->top > 0 && block < blocks_of(a); block++) {
-            const int64_t at = (block * job->rows + row) * kept;
-            const int64_t width = min_i64(kept, a->V - block * BLOCK);
-            for (int64_t i = 0; i < width; i++)
-                offer(a->values + m * a->top, a->ids + m * a->top, &length, a->top,
-                      job->found.values[at + i], job->found.ids[at + i]);
-        }
+        if (a->top > 0)
+            merge(a, m, job->found.lists + row, job->rows);
         if (a->log_sums)
             a->log_sums[m] = combined_log_sum(job, row);
     }
@@ -131,17 +122,15 @@ static void combine_rows(void *context, int64_t begin, int64_t end)
 /* Memory for the partial results of `rows` rows. */
 static int partials_for(head_job *job, int64_t rows)
 {
-    const pyxglm_head_args *a = job->a;
-    const int64_t count = blocks_of(a) * rows;
-    const int64_t kept = count * min_i64(a->top, BLOCK);
-    const size_t bytes =
-        (size_t)kept * (sizeof(int64_t) + sizeof(float)) + (size_t)count * 2 * sizeof(float);
-    char *memory = pyxglm_scratch(PYXGLM_SCRATCH_CALL, bytes);
-    job->found.ids = (int64_t *)memory;
-    job->found.values = (float *)(job->found.ids + kept);
-    job->found.largest = job->found.values + kept;
+    const int64_t count = blocks_of(job->a) * rows, kept = min_i64(job->a->top, BLOCK);
+    char *memory = pyxglm_scratch(PYXGLM_SCRATCH_CALL,
+                                  list_bytes(count, kept) + (size_t)count * 2 * sizeof(float));
+    if (!memory)
+        return 0;
+    job->found.lists = (best *)memory;
+    job->found.largest = lists_in(job->found.lists, count, kept);
     job->found.sum = job->found.largest + count;
-    return memory != NULL;
+    return 1;
 }
 
 static int run(const pyxglm_head_args *a, int dtype, int level, int coarse)
@@ -165,6 +154,8 @@ static int run(const pyxglm_head_args *a, int dtype, int level, int coarse)
             a->target_logits[m] = 0.0f;
     for (job.m0 = 0; job.m0 < a->M; job.m0 += ROWS) {
         job.rows = min_i64(ROWS, a->M - job.m0);
+        for (int64_t row = 0; row < job.rows; row++)
+            atomic_store(&job.floors[row], -INFINITY);
         job.product = (pyxglm_linear_args){.x = a->x + job.m0 * a->K, .M = job.rows, .N = a->V,
                                            .K = a->K, .activation = PYXGLM_LINEAR,
                                            .y_stride = BLOCK};

@@ -26,7 +26,6 @@
 #include "grain.h"
 
 #include <math.h>
-#include <stdatomic.h>
 
 #define SMALLEST 0x1p-20f /* of |x| and of the largest weight of a row, */
 #define LARGEST 0x1p20f   /* between which nothing over- or underflows */
@@ -142,8 +141,6 @@ int pyxglm_run_shortlist(const pyxglm_shortlist_args *a, int dtype, int level)
 
 /* === Using one ============================================================ */
 
-/* Lists of the best, over (blocks, rows of x): `top` numbers and ids each, and how
- * many of them there are. */
 typedef struct short_job {
     const pyxglm_head_args *a;
     const pyxglm_kernels *table;
@@ -151,17 +148,16 @@ typedef struct short_job {
     pyxglm_linear_args product;   /* and what it is called with, but for the weights */
     int64_t w_stride;
     float norms[PYXGLM_SHORTLIST_ROWS];  /* |x| of each row, at least */
-    float floors[PYXGLM_SHORTLIST_ROWS]; /* `top` logits of a row are at least that */
-    float *ends;            /* (M, V): no logit is above its own */
-    float *values;
-    int64_t *ids, *lengths;
+    _Atomic float floors[PYXGLM_SHORTLIST_ROWS]; /* `top` logits of a row are at least that */
+    float *ends; /* (M, V): no logit is above its own */
+    best *lists; /* (blocks, M) */
     atomic_llong computed[PYXGLM_SHORTLIST_ROWS];
 } short_job;
 
 /* Intervals of logits: their ends, and the best of their beginnings. */
 static void bound_blocks(void *context, int64_t begin, int64_t end)
 {
-    const short_job *job = context;
+    short_job *job = context;
     const pyxglm_head_args *a = job->a;
     const pyxglm_shortlist *list = a->shortlist;
     float beginnings[BLOCK];
@@ -179,10 +175,8 @@ static void bound_blocks(void *context, int64_t begin, int64_t end)
                 beginnings[i] = score - radius;
                 ends[i] = score + radius;
             }
-            const int64_t at = block * a->M + row;
-            best_of(job->values + at * a->top, job->ids + at * a->top, min_i64(a->top, width),
-                    beginnings, width, first);
-            job->lengths[at] = min_i64(a->top, width);
+            offer_block(&job->lists[block * a->M + row], beginnings, width, first,
+                        &job->floors[row]);
         }
     }
 }
@@ -194,15 +188,18 @@ static void compute_blocks(void *context, int64_t begin, int64_t end)
     short_job *job = context;
     const pyxglm_head_args *a = job->a;
     int64_t computed[PYXGLM_SHORTLIST_ROWS] = {0};
+    float floors[PYXGLM_SHORTLIST_ROWS];
+    for (int64_t row = 0; row < a->M; row++)
+        floors[row] = atomic_load(&job->floors[row]);
     for (int64_t block = begin; block < end; block++) {
         const int64_t first = block * BLOCK, width = min_i64(BLOCK, a->V - first);
         for (int64_t row = 0; row < a->M; row++)
-            job->lengths[block * a->M + row] = 0;
+            job->lists[block * a->M + row].length = 0;
         for (int64_t v = first; v < first + width; v++) {
             float logits[PYXGLM_SHORTLIST_ROWS];
             int known = 0;
             for (int64_t row = 0; row < a->M; row++) {
-                if (job->ends[row * a->V + v] < job->floors[row])
+                if (job->ends[row * a->V + v] < floors[row])
                     continue;
                 if (!known) {
                     pyxglm_linear_args product = job->product;
@@ -211,28 +208,13 @@ static void compute_blocks(void *context, int64_t begin, int64_t end)
                     job->kernel(&product, 0, 1);
                     known = 1;
                 }
-                const int64_t at = block * a->M + row;
-                offer(job->values + at * a->top, job->ids + at * a->top, &job->lengths[at],
-                      a->top, logits[row], v);
+                offer(&job->lists[block * a->M + row], logits[row], v);
                 computed[row]++;
             }
         }
     }
     for (int64_t row = 0; row < a->M; row++)
         atomic_fetch_add(&job->computed[row], computed[row]);
-}
-
-/* The best of a row's lists, in order. */
-static void combine(const short_job *job, int64_t row)
-{
-    const pyxglm_head_args *a = job->a;
-    int64_t length = 0;
-    for (int64_t block = 0; block < blocks_of(a); block++) {
-        const int64_t at = block * a->M + row;
-        for (int64_t i = 0; i < job->lengths[at]; i++)
-            offer(a->values + row * a->top, a->ids + row * a->top, &length, a->top,
-                  job->values[at * a->top + i], job->ids[at * a->top + i]);
-    }
 }
 
 int pyxglm_shortlist_serves(const pyxglm_head_args *a)
@@ -256,21 +238,19 @@ int pyxglm_head_by_shortlist(const pyxglm_head_args *a, int dtype, const pyxglm_
             return PYXGLM_OK;
     }
     const int64_t lists = blocks_of(a) * a->M;
-    const size_t numbers = (size_t)(lists * a->top);
-    char *memory = pyxglm_scratch(PYXGLM_SCRATCH_CALL,
-                                  (numbers + (size_t)lists) * sizeof(int64_t) +
-                                      (numbers + (size_t)(a->M * a->V)) * sizeof(float));
+    char *memory = pyxglm_scratch(PYXGLM_SCRATCH_CALL, list_bytes(lists, a->top) +
+                                                           (size_t)(a->M * a->V) * sizeof(float));
     if (!memory)
         return PYXGLM_NO_MEMORY;
-    job.lengths = (int64_t *)memory;
-    job.ids = job.lengths + lists;
-    job.values = (float *)(job.ids + numbers);
-    job.ends = job.values + numbers;
+    job.lists = (best *)memory;
+    job.ends = lists_in(job.lists, lists, a->top);
+    for (int64_t row = 0; row < a->M; row++)
+        atomic_store(&job.floors[row], -INFINITY);
 
     pyxglm_parallel(bound_blocks, &job, blocks_of(a), 1);
     for (int64_t row = 0; row < a->M; row++) {
-        combine(&job, row);
-        job.floors[row] = a->values[(row + 1) * a->top - 1];
+        merge(a, row, job.lists + row, a->M);
+        atomic_store(&job.floors[row], a->values[(row + 1) * a->top - 1]);
     }
     job.product = (pyxglm_linear_args){.x = a->x, .M = a->M, .N = 1, .K = a->K,
                                        .activation = PYXGLM_LINEAR, .y_stride = 1};
@@ -279,7 +259,7 @@ int pyxglm_head_by_shortlist(const pyxglm_head_args *a, int dtype, const pyxglm_
         return status;
     pyxglm_parallel(compute_blocks, &job, blocks_of(a), 1);
     for (int64_t row = 0; row < a->M; row++) {
-        combine(&job, row);
+        merge(a, row, job.lists + row, a->M);
         if (a->computed)
             a->computed[row] = (int64_t)atomic_load(&job.computed[row]);
     }

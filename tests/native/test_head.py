@@ -10,7 +10,10 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+import pyxglm
 from pyxglm.dtypes import Array
 from pyxglm.ops import native
 
@@ -30,6 +33,20 @@ class TestHead:
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert peak < 1e6
+
+    @given(st.data(), st.integers(1, 3000), st.sampled_from([1, 3]))
+    def test_the_best_of_many_equals(self, data: st.DataObject, V: int, threads: int) -> None:
+        choice = data.draw(st.lists(st.sampled_from([np.nan, np.inf, 1.0, 0.0, -0.0, -np.inf])))
+        seed, k = data.draw(st.integers(0, 2**32 - 1)), data.draw(st.integers(1, V))
+        logits = np.random.default_rng(seed).choice(np.float32([2.0, *choice]), V)
+        is_number = ~np.isnan(logits)
+        best = np.lexsort((np.arange(V), -np.where(is_number, logits, 0), is_number))[:k]
+        before = pyxglm.get_num_threads()
+        pyxglm.set_num_threads(threads)
+        values, ids = native.head_top(np.ones((1, 1), "f4"), logits[:, None], k)
+        pyxglm.set_num_threads(before)
+        np.testing.assert_array_equal(ids, best[None])
+        np.testing.assert_array_equal(values, logits[best][None])
 
     @pytest.mark.parametrize(
         ("call", "error", "message"),
