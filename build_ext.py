@@ -52,7 +52,9 @@ def sources(machine: str | None = None) -> list[str]:
 
     Paths are relative to the project, as setuptools wants them.
     """
-    machine = (machine or platform.machine()).lower()
+    # The system's machine, which may run 32-bit programs, too: those have plain C.
+    own = platform.machine() if sys.maxsize > 2**32 else "32-bit"
+    machine = (machine or own).lower()
     folders = ["csrc", "csrc/scalar"]
     if machine in ("x86_64", "amd64"):
         folders.append("csrc/x86")

@@ -16,7 +16,14 @@
 #define _POSIX_C_SOURCE 200809L
 #endif
 
+#include <float.h>
 #include <stdint.h>
+
+/* A float operation has to give a float: errors are derived from that, and a shortlist's
+ * intervals believe it. (16 says so, too, of a type beside it.) */
+#if FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16
+#error "floats are not computed as floats here; on 32-bit x86, set CFLAGS='-msse2 -mfpmath=sse'"
+#endif
 
 /* Processor families that have kernels of their own. */
 #if defined(__x86_64__)
@@ -33,8 +40,6 @@
 #define PYXGLM_INLINE static inline __attribute__((always_inline))
 #define PYXGLM_NOINLINE __attribute__((noinline))
 #define PYXGLM_UNUSED __attribute__((unused))
-#define PYXGLM_LIKELY(x) __builtin_expect(!!(x), 1)
-#define PYXGLM_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
 /* The instructions a function may use. They stand on single functions, never
  * on the command line: with a global flag the compiler would be free to put
@@ -70,6 +75,42 @@
 #define PYXGLM_PAUSE() __asm__ volatile("isb" ::: "memory")
 #else
 #define PYXGLM_PAUSE() ((void)0)
+#endif
+
+/* How a thread computes: rounding, what becomes of subnormals, what traps. Not what has
+ * happened so far. */
+#if PYXGLM_X86
+PYXGLM_INLINE uint64_t pyxglm_float_mode(void)
+{
+    return __builtin_ia32_stmxcsr() & ~0x3fu;
+}
+
+PYXGLM_INLINE void pyxglm_set_float_mode(uint64_t mode)
+{
+    __builtin_ia32_ldmxcsr((uint32_t)mode);
+}
+#elif defined(__aarch64__)
+PYXGLM_INLINE uint64_t pyxglm_float_mode(void)
+{
+    uint64_t mode;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(mode));
+    return mode;
+}
+
+PYXGLM_INLINE void pyxglm_set_float_mode(uint64_t mode)
+{
+    __asm__ volatile("msr fpcr, %0" : : "r"(mode));
+}
+#else
+PYXGLM_INLINE uint64_t pyxglm_float_mode(void)
+{
+    return 0; /* not known here: workers have their own */
+}
+
+PYXGLM_INLINE void pyxglm_set_float_mode(uint64_t mode)
+{
+    (void)mode;
+}
 #endif
 
 /* Makes the compiler hold a vector in a register from here on. Without it, gcc

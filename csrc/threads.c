@@ -47,6 +47,7 @@ static struct {
     void *context;
     int64_t grain;
     int shares;
+    uint64_t float_mode; /* the caller's: bits must not depend on who computes what */
 } job;
 
 static struct {
@@ -139,6 +140,8 @@ static void *work(void *number)
     uint64_t seen;
     for (;;) {
         if (enter(&seen)) {
+            if (pyxglm_float_mode() != job.float_mode)
+                pyxglm_set_float_mode(job.float_mode);
             take_chunks(own);
             atomic_fetch_sub(&gate, 1);
         }
@@ -269,6 +272,7 @@ void pyxglm_parallel(pyxglm_range_fn *fn, void *context, int64_t count, int64_t 
 
     job.fn = fn;
     job.context = context;
+    job.float_mode = pyxglm_float_mode();
     share_out(count, grain, started + 1);
     atomic_fetch_add(&gate, GENERATION | OPEN); /* it was closed, and empty */
     wake_sleepers();

@@ -3,7 +3,8 @@
  * Formulas and polynomials are those of x86/math_avx2.h, operation for
  * operation, and every step here and there is correctly rounded: so are the
  * results, bit for bit (a zero may have another sign), and what was measured
- * there over every float32 holds here.
+ * there over every float32 holds here. (The shorter exp that x86 has for numbers
+ * that are not positive, exp_of_each, has no counterpart.)
  *
  * vmaxq and vminq return NaN if either operand is NaN. */
 #ifndef PYXGLM_MATH_NEON_H

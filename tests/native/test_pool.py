@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import ctypes.util
+import platform
 import signal
 import subprocess
 import sys
@@ -73,6 +76,24 @@ class TestNumber:
             print(pyxglm.get_num_threads())
         """
         assert python(code, PYXGLM_NUM_THREADS="").stdout == "1\n"
+
+
+class TestFloatMode:
+    def test_workers_round_as_their_caller_does(self) -> None:
+        upward = {"x86_64": 0x800, "aarch64": 0x400000}[platform.machine()]  # FE_UPWARD
+        libm = ctypes.CDLL(ctypes.util.find_library("m"))
+        found = {}
+        for threads in (1, 3):
+            pyxglm.set_num_threads(threads)
+            nearest = compute()  # workers start, and round to nearest
+            assert libm.fesetround(upward) == 0
+            try:
+                found[threads] = [compute() for _ in range(5)]
+            finally:
+                assert libm.fesetround(0) == 0
+            assert found[threads][0] != nearest
+            assert compute() == nearest
+        assert all(bits == found[1][0] for bits in found[1] + found[3])
 
 
 class TestQuota:
