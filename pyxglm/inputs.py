@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -68,7 +68,28 @@ def as_numbers(name: str, value: Any, dtype: Any) -> Array:
         return widen(array, dtype)
 
 
+def check_no_mapping(name: str, value: Any) -> None:
+    """Refuse a tokenizer's result that is given whole.
+
+    Raises
+    ------
+    TypeError
+        If the argument is a dict or a BatchEncoding.
+    """
+    if isinstance(value, Mapping):
+        raise TypeError(
+            f"{name} is a {type(value).__name__}, expected an array: write **inputs to pass what"
+            " such inputs hold by name"
+        )
+
+
+def one_row(array: Array, B: int) -> Array:
+    """Return the one row of a batch, where its only axis is missing, with both axes."""
+    return array[None] if array.ndim == 1 and B == 1 else array
+
+
 def _as_array(name: str, value: Any) -> Array:
+    check_no_mapping(name, value)
     try:
         return np.asarray(value)
     except ValueError:
@@ -112,7 +133,7 @@ def embeddings(name: str, value: Any, width: int, dtype: Any) -> Array:
 
 
 def positions(value: Any, B: int, T: int, P: int, rows: int) -> Array:
-    """Return position ids (1 or B, T): P … P + T - 1 unless given.
+    """Return position ids (1 or B, T): P … P + T - 1 unless given; (T,) is enough for one row.
 
     The table has `rows` rows, of which position p reads row p + 2.
     """
@@ -124,7 +145,7 @@ def positions(value: Any, B: int, T: int, P: int, rows: int) -> Array:
                 " there are no more positions"
             )
         return np.arange(P, P + T)[None]
-    position_ids = as_integers("position_ids", value)
+    position_ids = one_row(as_integers("position_ids", value), B)
     if position_ids.shape not in ((1, T), (B, T)):
         shapes = f"({B}, {T})" if B == 1 else f"({B}, {T}) or (1, {T})"
         raise ValueError(f"position_ids has shape {position_ids.shape}, expected {shapes}")
@@ -135,13 +156,13 @@ def positions(value: Any, B: int, T: int, P: int, rows: int) -> Array:
 def self_mask(value: Any, B: int, T: int, S: int, dtype: Any) -> Mask:
     """Turn `attention_mask` into the decoder's terms.
 
-    (B, S), over past and new tokens: joined with the causal rule. (B, 1, T, S):
-    replaces it. A key is visible where the mask is exactly 1, in the dtype of
-    the arithmetic, as in transformers.
+    (B, S), over past and new tokens: joined with the causal rule; (S,) is enough
+    for one row. (B, 1, T, S): replaces it. A key is visible where the mask is
+    exactly 1, in the dtype of the arithmetic, as in transformers.
     """
     if value is None:
         return Mask()
-    mask = as_numbers("attention_mask", value, dtype) == 1
+    mask = one_row(as_numbers("attention_mask", value, dtype), B) == 1
     if mask.ndim == 4:
         if mask.shape != (B, 1, T, S):
             raise ValueError(

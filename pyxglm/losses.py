@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pyxglm.dtypes import Array
-from pyxglm.inputs import as_integers, check_range
+from pyxglm.inputs import as_integers, check_range, one_row
 from pyxglm.ops.reference import IGNORE_INDEX, causal_lm_loss, causal_lm_loss_hf_437
 
 LOSS_TYPES = ("standard", "hf-4.37")
@@ -38,7 +38,7 @@ def checked_labels(labels: Any, shape: tuple[int, ...], V: int) -> Array:
         If the labels have another shape, are no whole numbers, or are neither
         -100 nor ids.
     """
-    labels_BT = as_integers("labels", labels)
+    labels_BT = one_row(as_integers("labels", labels), shape[0])
     if labels_BT.shape != shape:
         raise ValueError(f"labels has shape {labels_BT.shape}, expected {shape}")
     judged = labels_BT[:, 1:]  # nothing is asked to predict the first

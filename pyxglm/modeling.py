@@ -88,7 +88,8 @@ class XGLMModel(XGLMPreTrainedModel):
         Parameters
         ----------
         input_ids
-            Token ids (B, T); or else `inputs_embeds`.
+            Token ids (B, T); or else `inputs_embeds`. One text may do without the
+            axis B, in its mask, positions and labels too.
         attention_mask
             (B, S), 1 for real tokens and 0 for padding, over past and new
             tokens; or (B, 1, T, S), which replaces the causal rule.

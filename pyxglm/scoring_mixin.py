@@ -8,7 +8,7 @@ import numpy as np
 
 from pyxglm.cache import KVCache
 from pyxglm.dtypes import COMPUTE, Array
-from pyxglm.inputs import as_numbers, positions, token_ids, whole_number
+from pyxglm.inputs import as_numbers, one_row, positions, token_ids, whole_number
 from pyxglm.losses import checked_labels, token_log_probs
 from pyxglm.ops.reference import IGNORE_INDEX
 from pyxglm.packing import decode_packed
@@ -86,7 +86,7 @@ class ScoringMixin(VocabularyMixin):
         B, T = ids_BT.shape
         real_BT = np.ones((B, T), bool)
         if attention_mask is not None:
-            mask_BT = as_numbers("attention_mask", attention_mask, np.float64)
+            mask_BT = one_row(as_numbers("attention_mask", attention_mask, np.float64), B)
             if mask_BT.shape != (B, T):
                 raise ValueError(
                     f"attention_mask has shape {mask_BT.shape}, expected {(B, T)} as input_ids"

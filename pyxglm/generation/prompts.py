@@ -15,6 +15,7 @@ import numpy as np
 
 from pyxglm.dtypes import Array
 from pyxglm.generation.settings import GenerationConfig
+from pyxglm.inputs import check_no_mapping
 
 
 class Prompts(NamedTuple):
@@ -136,6 +137,7 @@ def rows(value: Any, name: str) -> list[Array]:
     >>> [row.tolist() for row in rows(np.array([2, 5]), "input_ids")]
     [[2, 5]]
     """
+    check_no_mapping(name, value)
     nested = isinstance(value, (list, tuple)) and any(np.ndim(_probe(row)) for row in value)
     parts = list(value) if nested else None
     try:

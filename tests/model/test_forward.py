@@ -106,6 +106,23 @@ def test_ids_of_one_text_and_of_texts_of_texts(model: XGLMForCausalLM) -> None:
     assert np.array_equal(model(IDS[:, None]).logits, model(IDS).logits)
 
 
+def test_one_text_needs_no_axis_for_texts(model: XGLMForCausalLM) -> None:
+    """What a tokenizer gives of one text: lists of numbers, ids and mask."""
+    mask, positions, labels = [1, 1, 0, 1, 1], [0, 1, 5, 2, 3], [2, 5, -100, 9, 4]
+    plain = {"input_ids": IDS[0].tolist(), "attention_mask": mask}
+    more = {"position_ids": positions, "labels": labels}
+    nested = {name: [value] for name, value in (plain | more).items()}
+    found, wanted = model(**plain, **more), model(**nested)
+    assert np.array_equal(found.logits, wanted.logits)
+    assert found.loss == wanted.loss
+    lossless = model(**plain, **more, output_logits=False)
+    assert lossless.loss == pytest.approx(float(wanted.loss), rel=1e-6)
+    assert np.array_equal(model.log_probs(**plain, **more), model.log_probs(**nested))
+    cached = model(IDS[0, :3], mask[:3], positions[:3])
+    later = model(IDS[0, 3:], mask, positions[3:], past_key_values=cached.past_key_values)
+    assert apart(later.logits, wanted.logits[:, 3:]) < 1e-5
+
+
 # -------------------------------------------------------------------- what it comes down to
 
 

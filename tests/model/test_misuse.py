@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from model.small import IDS, bare, config, encoder_states, lm
 
+from pyxglm import BatchEncoding, FlaxXGLMForCausalLM
 from pyxglm.modeling import XGLMForCausalLM, XGLMModel
 from pyxglm.pretrained import XGLMPreTrainedModel
 
@@ -96,6 +97,23 @@ def test_an_encoder_that_does_not_fit(states: Any, mask: Any, message: str) -> N
     with pytest.raises(ValueError) as caught:  # noqa: PT011
         lm(add_cross_attention=True)(IDS, encoder_hidden_states=states, encoder_attention_mask=mask)
     assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize("whole", [dict, BatchEncoding])
+def test_what_a_tokenizer_gives_is_passed_by_name(whole: Any) -> None:
+    """transformers stumbles over it: KeyError, AttributeError."""
+    given = whole({"input_ids": IDS, "attention_mask": ONES})
+    model, flax = lm(), FlaxXGLMForCausalLM(config())
+    for call in (model, bare(), model.generate, model.log_probs, flax, flax.generate):
+        with pytest.raises(TypeError) as caught:
+            call(given)
+        assert str(caught.value) == (
+            f"input_ids is a {whole.__name__}, expected an array: write **inputs to pass what such"
+            " inputs hold by name"
+        )
+    with pytest.raises(TypeError, match="^attention_mask is a "):
+        model(IDS, given)
+    assert model(**given).logits.shape == (2, 5, 23)
 
 
 @pytest.mark.parametrize("keep", [-1, 1.0, "1", None, True, [1]])
