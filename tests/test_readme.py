@@ -42,11 +42,11 @@ def run(command: list[str]) -> str:
     return result.stdout
 
 
-def test_the_python_example():
-    (code,) = blocks("python")
-    (shown,) = blocks("text")
-    assert len([line for line in code.splitlines() if line]) <= 6
-    assert run([sys.executable, "-c", code]) == shown
+def test_the_python_examples():
+    examples, shown = blocks("python"), blocks("text")
+    assert len(examples) == len(shown) >= 2
+    assert all(len([line for line in code.splitlines() if line]) <= 6 for code in examples)
+    assert run([sys.executable, "-c", "".join(examples)]) == "".join(shown)
 
 
 def consoles() -> list[tuple[str, str]]:
