@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-
 from pyxglm.cli.arguments import Parser, UsageError, argument_text
-from pyxglm.cli.terminal import Output, say
+from pyxglm.cli.terminal import Output, Progress
 
 EXAMPLES = """\
   pyxglm convert fairseq/xglm.564M xglm-564M --dtype float16
@@ -59,7 +57,7 @@ def run(words: list[str], output: Output) -> None:
             destination,
             dtype=arguments.dtype,
             max_shard_size=arguments.max_shard_size,
-            watch=progress.show,
+            watch=lambda what, name, part: progress.show(part, f"{what} {name}"),
             revision=arguments.revision,
             cache_dir=arguments.cache_dir,
             local_files_only=arguments.offline,
@@ -67,25 +65,3 @@ def run(words: list[str], output: Output) -> None:
     finally:
         progress.end()
     output.write("".join(f"{path}\n" for path in files))
-
-
-class Progress:
-    """The part done so far: one line that changes on a terminal, else one for each tenth."""
-
-    def __init__(self) -> None:
-        self._terminal = sys.stderr is not None and sys.stderr.isatty()
-        self._told = 0
-
-    def show(self, what: str, name: str, part: float) -> None:
-        """Tell how far the work is."""
-        if self._terminal:
-            text = f"\r\x1b[K{part:4.0%} {what} {name}"
-            print(text, end="", file=sys.stderr, flush=True)
-        elif int(10 * part) > self._told:
-            self._told = int(10 * part)
-            say(f"{10 * self._told} % done, {what} {name}")
-
-    def end(self) -> None:
-        """Leave nothing on the terminal's line."""
-        if self._terminal:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)

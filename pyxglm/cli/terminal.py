@@ -6,9 +6,10 @@ import contextlib
 import io
 import json
 import os
+import signal
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 
@@ -16,10 +17,15 @@ class OutputError(Exception):
     """Standard output cannot take the text; the message is for the user."""
 
 
+#: What leaves the terminal's line to a message, if there is something on it.
+_leave_line: list[Callable[[], None]] = []
+
+
 class Output:
     r"""Standard output: text as it comes, JSON, and a clean end.
 
-    A character that the output's encoding lacks is written as an escape
+    On a terminal that shows standard error too, a message begins a line of its
+    own, wherever the text is. A character that the output's encoding lacks is written as an escape
     (``\u6771``), and one line on standard error says so: a lost character
     would be worse, and so would losing the rest of the text.
     """
@@ -27,6 +33,7 @@ class Output:
     def __init__(self) -> None:
         self._line_begun = False
         self._told = False
+        _leave_line.clear()
 
     def write(self, text: str) -> None:
         """Write text, and let it be seen at once."""
@@ -47,12 +54,18 @@ class Output:
             stream.write(text)
         if text:
             self._line_begun = not text.endswith("\n")
+            if self._line_begun and both_terminals():
+                _leave_line[:] = [self.end_line]
+            elif self.end_line in _leave_line:
+                _leave_line.remove(self.end_line)
         self.flush()
 
     def write_json(self, value: Any) -> None:
-        """Write one JSON value on a line of its own."""
+        """Write one JSON value on a line of its own, whole: an interrupt waits until it is out."""
         encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "")
-        self.write(json.dumps(value, ensure_ascii=encoding != "utf8") + "\n")
+        line = json.dumps(value, ensure_ascii=encoding != "utf8") + "\n"
+        with _uninterrupted():
+            self.write(line)
 
     def flush(self) -> None:
         """Hand over what was written."""
@@ -72,6 +85,51 @@ class Output:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+class Progress:
+    """The part done so far: one line that changes on a terminal, else one for each tenth."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stderr is not None and sys.stderr.isatty()
+        self._told = 0
+
+    def show(self, part: float, what: str) -> None:
+        """Tell how far the work is."""
+        if self._terminal:
+            self._write(f"\r\x1b[K{part:4.0%} {what}")
+            _leave_line[:] = [self.end]
+        elif int(10 * part) > self._told:
+            self._told = int(10 * part)
+            say(f"{10 * self._told} % done, {what}")
+
+    def end(self) -> None:
+        """Leave nothing on the terminal's line."""
+        if self._terminal:
+            self._write("\r\x1b[K")
+            _leave_line.clear()
+
+    def _write(self, text: str) -> None:
+        with contextlib.suppress(OSError, ValueError):  # whoever reads it may be gone
+            print(text, end="", file=sys.stderr, flush=True)
+
+
+def both_terminals() -> bool:
+    """Return whether text and messages are shown on a terminal both."""
+    return all(stream is not None and stream.isatty() for stream in (sys.stdout, sys.stderr))
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let an interrupt wait, where the system can."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 @contextlib.contextmanager
 def _failures_named() -> Iterator[None]:
     """Tell a failure of standard output from one of some file."""
@@ -85,6 +143,8 @@ def _failures_named() -> Iterator[None]:
 
 def say(message: str) -> None:
     """Write one line to standard error, if there is one."""
+    for leave in tuple(_leave_line):
+        leave()
     with contextlib.suppress(OSError, ValueError):
         print(f"pyxglm: {' '.join(message.split())}", file=sys.stderr, flush=True)
 
