@@ -33,3 +33,14 @@ def python(code: str, *options: str, **changes: str) -> subprocess.CompletedProc
         text=True,
         timeout=100,
     )
+
+
+def read_some(process: subprocess.Popen[bytes], least: int) -> bytes:
+    """Read at least so many bytes of what a process writes."""
+    data = b""
+    assert process.stdout is not None
+    while len(data) < least:
+        piece = process.stdout.read1()  # type: ignore[attr-defined]
+        assert piece, "the output ended early"
+        data += piece
+    return data

@@ -111,7 +111,7 @@ def given_text(arguments: argparse.Namespace, name: str) -> str:
     if arguments.file is not None:
         if words:
             raise UsageError(f"{name} and -f FILE are given, expected one of them")
-        return stdin_text() if arguments.file == "-" else file_text(arguments.file)
+        return stdin_text() if arguments.file == "-" else file_text(arguments.file, "-f")
     if not words:
         raise UsageError(f"expected {name}, -f FILE, or - for standard input")
     if len(words) > 1:
@@ -133,9 +133,11 @@ def argument_text(argument: str, name: str) -> str:
     return argument
 
 
-def file_text(path: str) -> str:
-    """Return the text of a UTF-8 file."""
-    return decoded(Path(path).read_bytes(), argument_text(path, "-f"))
+def file_text(path: str, option: str) -> str:
+    """Return the text of a UTF-8 file, which an option names."""
+    if not path:
+        raise UsageError(f"{option} is {path!r}, expected the name of a file")
+    return decoded(Path(path).read_bytes(), argument_text(path, option))
 
 
 def stdin_text() -> str:

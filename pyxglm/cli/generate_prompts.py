@@ -17,7 +17,8 @@ def add_prompt_options(parser: Parser) -> None:
         "--jsonl",
         metavar="FILE",
         help='continue many prompts: each line of FILE is a JSON text, or an object with "prompt";'
-        " for each there is a line of JSON, in the same order; - reads standard input",
+        " for each there is a line of JSON, in the same order, as soon as it is known; - reads"
+        " standard input",
     )
     parser.add_argument(
         "--few-shot", metavar="FILE", help="lines (examples) to put before every prompt"
@@ -27,9 +28,9 @@ def add_prompt_options(parser: Parser) -> None:
         "--newline",
         dest="newline",
         choices=("space", "eos"),
-        default="space",
         help="what a line break in the prompt means: a space, as for transformers' tokenizer,"
-        " or the token </s>, as in XGLM's training data (default: space)",
+        " or the token </s>, as in XGLM's training data (default: space, unless the checkpoint"
+        " says otherwise)",
     )
 
 
@@ -37,13 +38,14 @@ def given_prompts(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """Return the prompts: objects that have a "prompt" at least."""
     before = ""
     if arguments.few_shot is not None:
-        before = file_text(arguments.few_shot).rstrip("\r\n") + "\n"
+        before = file_text(arguments.few_shot, "--few-shot").rstrip("\r\n")
+        before = f"{before}\n" if before.strip() else ""  # of no examples nothing is told
     if arguments.jsonl is None:
         return [{"prompt": before + given_text(arguments, "PROMPT")}]
     if arguments.text or arguments.file is not None:
         raise UsageError("PROMPT and --jsonl FILE are given, expected one of them")
     name = arguments.jsonl
-    text = standard_input() if name == "-" else file_text(name)
+    text = standard_input() if name == "-" else file_text(name, "--jsonl")
     found = [
         _prompt(line, number, name, before)
         for number, line in enumerate(text.split("\n"), 1)  # others may stand in a JSON text

@@ -31,7 +31,8 @@ GROUPS: list[tuple[str, list[Option]]] = [
         Option(("--max-length",), int, "most tokens, the prompt's among them"),
         Option(("--min-new-tokens",), int, "tokens before which the text does not end"),
         Option(("--min-length",), int, "the same, with the prompt's"),
-        Option(("--max-time",), float, "seconds after which no token is begun"),
+        Option(("--max-time",), float,
+               "seconds after which no token is begun; with --jsonl, of each batch"),
         Option(("--forced-bos-token-id",), int, "the first id after a prompt of one"),
         Option(("--forced-eos-token-id",), int, "the last id when the text is long enough"),
     ]),
@@ -107,16 +108,17 @@ def add_generation_options(parser: Parser) -> None:
     )
 
 
-def wanted_settings(arguments: argparse.Namespace) -> dict[str, Any]:
+def wanted_settings(arguments: argparse.Namespace, own: Any) -> dict[str, Any]:
     """Return the settings of `GenerationConfig` that the options ask for.
 
-    Words are not among them: they need a tokenizer (`settings_of_words`).
+    Words are not among them: they need a tokenizer (`settings_of_words`). `own`
+    are those of the checkpoint: what an option asks for may depend on them.
     """
     if arguments.temperature == 0:
         raise UsageError(
             "--temp is 0, expected a number above 0; without it the best token is taken"
         )
-    settings: dict[str, Any] = {"max_new_tokens": 64} if arguments.max_length is None else {}
+    settings: dict[str, Any] = {}
     draws = False
     for title, options in GROUPS:
         for option in options:
@@ -124,18 +126,36 @@ def wanted_settings(arguments: argparse.Namespace) -> dict[str, Any]:
             if value is not None and value is not False:
                 settings[option.setting] = value
                 draws |= title.startswith("sampling") and option.setting != "top_k"
-    draws |= "top_k" in settings and not settings.get("penalty_alpha")
-    draws |= settings.get("num_return_sequences", 1) > 1 and settings.get("num_beams", 1) == 1
-    if draws:
-        settings["do_sample"] = True
     if arguments.early_stopping is not None:
         settings["early_stopping"] = _EARLY[arguments.early_stopping]
     if arguments.stop:
         settings["stop_strings"] = [argument_text(text, "--stop") for text in arguments.stop]
-    for given in arguments.set:
-        name, equals, value = given.partition("=")
+    if arguments.newline is not None:
+        settings["newline"] = arguments.newline
+    others = _others(arguments.set)
+    for name in settings:
+        if name in others:
+            raise UsageError(f"--set {name} is given with the option for it, expected one of them")
+    settings |= others
+    if "max_new_tokens" not in settings:
+        # Who gives the length of the whole means that one, whatever the checkpoint adds.
+        settings["max_new_tokens"] = None if "max_length" in settings else 64
+    contrastive = settings.get("penalty_alpha", own.penalty_alpha)
+    draws |= arguments.top_k is not None and not contrastive
+    beams = settings.get("num_beams", own.num_beams)
+    draws |= (arguments.num_return_sequences or 1) > 1 and beams == 1
+    if draws:
+        settings.setdefault("do_sample", True)
+    return settings
+
+
+def _others(given: list[str]) -> dict[str, Any]:
+    """Return the settings of NAME=JSON."""
+    settings = {}
+    for one in given:
+        name, equals, value = one.partition("=")
         if not equals:
-            raise UsageError(f"--set got {given!r}, expected NAME=JSON")
+            raise UsageError(f"--set got {one!r}, expected NAME=JSON")
         try:
             settings[name.replace("-", "_")] = json.loads(value)
         except (ValueError, RecursionError):

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import sys
+import threading
+from collections.abc import Iterator
 from typing import Any
 
+from pyxglm.cli.arguments import UsageError, decoded
 from pyxglm.cli.terminal import Output, say
 
 HELP = """\
@@ -16,6 +21,7 @@ Write a line: it is added to the text, and the model goes on.
   /text            show the whole text
   /help            show this
   /quit            leave, as does the end of the input
+Ctrl-C stops a text that is being written; where a line is expected, it leaves.
 """
 
 
@@ -27,17 +33,15 @@ class Conversation:
     Parameters
     ----------
     call
-        A `pyxglm.cli.generate.Call`.
+        A `pyxglm.cli.call.Call`.
     prompt
         The text to begin with.
     """
 
     def __init__(self, call: Any, prompt: str) -> None:
-        from pyxglm.cache import KVCache
-
         self._call = call
         self.ids: list[int] = call.encoded(prompt)
-        self._cache = KVCache(call.model.config.num_layers)
+        self._forget()
         self._added = len(self.ids)  # where the model's last continuation begins
         self._before: list[tuple[int, int]] = []  # each turn: the text's length, and that place
         self._seed = call.settings.seed
@@ -53,7 +57,7 @@ class Conversation:
     def add(self, line: str) -> None:
         """Add a line of the writer's."""
         # In its training text, a line of its own begins with the id that every text begins with.
-        special = self._call.settings.newline == "eos"
+        special = self._call.settings.newline == "eos" and len(self.ids) > 1
         self.ids += self._call.tokenizer.encode(line, add_special_tokens=special)
 
     def turn(self, line: str, output: Output) -> None:
@@ -68,16 +72,31 @@ class Conversation:
         prompt, new = list(self.ids), self.ids
         steps = self._call.steps(prompt, past_key_values=self._cache, seed=self._seed)
 
-        def kept() -> Any:
+        def kept() -> Iterator[int]:
             for id_ in steps:
                 new.append(id_)
+                interrupt.later = True
                 yield id_
+                if interrupt.came:
+                    return
 
-        for piece in self._call.text_of(kept(), prompt):
-            output.write(piece)
-        output.write("\n")
-        if new[-1] in self._call.settings.eos_ids:
+        with interrupts() as interrupt:
+            try:
+                for piece in self._call.text_of(kept(), prompt):
+                    output.write(piece)
+            except KeyboardInterrupt:
+                if interrupt.came:
+                    raise
+                self._forget()  # it may have come between what is remembered and its count
+            output.write("\n")
+        self._call.tell()
+        if len(new) > self._added and new[-1] in self._call.settings.eos_ids:
             new.pop()  # the text goes on behind it
+
+    def _forget(self) -> None:
+        from pyxglm.cache import KVCache
+
+        self._cache = KVCache(self._call.model.config.num_layers)
 
     def undo(self) -> bool:
         """Take back the last turn; False if there is none."""
@@ -99,16 +118,72 @@ class Conversation:
         self.ids += self._call.tokenizer.encode(text, add_special_tokens=False)
 
 
-def converse(call: Any, prompt: str, output: Output) -> None:
+class Interrupt:
+    """What an interrupt does while a text is being written.
+
+    Attributes
+    ----------
+    later
+        Whether it is to wait until the next token is chosen. The prompt may
+        take long: until then it comes at once.
+    came
+        Whether one has come that waits. The next one comes at once.
+    """
+
+    def __init__(self) -> None:
+        self.later = self.came = False
+
+    def __call__(self, *_signal: object) -> None:
+        """Take an interrupt."""
+        if self.came or not self.later:
+            raise KeyboardInterrupt
+        self.came = True
+
+
+@contextlib.contextmanager
+def interrupts() -> Iterator[Interrupt]:
+    """Let a first interrupt end a text, and no more than that."""
+    taken = Interrupt()
+    # Whoever has other plans for the signal, as `nohup` or a program around this one, keeps them.
+    own = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if not own or threading.current_thread() is not threading.main_thread():
+        yield taken
+        return
+    signal.signal(signal.SIGINT, taken)
+    try:
+        yield taken
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def lines(output: Output) -> Iterator[str]:
+    """Yield the lines of standard input; tell of those that are no UTF-8."""
+    if sys.stdin is None:
+        return
+    try:
+        for number, raw in enumerate(sys.stdin.buffer, 1):
+            try:
+                line = decoded(raw, f"line {number}")
+            except UsageError as error:
+                say(str(error))
+            else:
+                yield line.rstrip("\r\n")
+    except KeyboardInterrupt:
+        if sys.stdin.isatty():
+            output.write("\n")  # behind the ^C that the terminal shows
+        raise
+
+
+def converse(call: Any, prompt: str, output: Output, echo: bool = True) -> None:
     """Read turns from standard input until it ends."""
     conversation = Conversation(call, prompt)
     if prompt:
-        output.write(prompt.rstrip())
+        if echo:
+            output.write(prompt.rstrip())
         conversation.turn("", output)
     elif sys.stdin is not None and sys.stdin.isatty():
         output.write(HELP)
-    for raw in sys.stdin or ():
-        line = raw.rstrip("\r\n")
+    for line in lines(output):
         word, _, rest = line.partition(" ")
         if word == "/quit":
             return

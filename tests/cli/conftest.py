@@ -73,6 +73,16 @@ def abrupt(checkpoint, tmp_path_factory) -> Path:
 
 
 @pytest.fixture
+def with_settings(checkpoint, tmp_path):
+    """Make a copy of the model with settings of its own in generation_config.json."""
+
+    def make(**changes) -> Path:
+        return variant(checkpoint, tmp_path / "with_settings", **changes)
+
+    return make
+
+
+@pytest.fixture
 def pyxglm(capsys):
     """Run a command line in this process; return its code and what it wrote."""
 
@@ -111,8 +121,8 @@ def started():
     """Start a command line in a process of its own, with pipes of bytes."""
     running = []
 
-    def start(*words) -> subprocess.Popen:
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    def start(*words, **others) -> subprocess.Popen:
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **others}
         command = [sys.executable, "-m", "pyxglm", *words]
         process = subprocess.Popen(
             command, cwd=tempfile.gettempdir(), env=child_environment(), **pipes

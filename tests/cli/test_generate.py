@@ -16,7 +16,7 @@ from pyxglm.cli.generation_options import (
     settings_of_words,
     wanted_settings,
 )
-from pyxglm.generation import generate
+from pyxglm.generation import GenerationConfig, generate
 from pyxglm.generation.settings import SETTINGS
 
 PROMPT = "la capitale du Japon"
@@ -91,9 +91,11 @@ def test_every_option_is_a_setting():
     assert {option.setting for option in options} <= set(SETTINGS)
     parser = Parser("generate", "", "")
     add_generation_options(parser)
-    assert wanted_settings(parser.parse_args([])) == {"max_new_tokens": 64}
-    given = wanted_settings(parser.parse_args(["--max-length", "9", "--top-k", "3"]))
-    assert given == {"max_length": 9, "top_k": 3, "do_sample": True}
+    own = GenerationConfig()
+    parser.set_defaults(newline=None)
+    assert wanted_settings(parser.parse_args([]), own) == {"max_new_tokens": 64}
+    given = wanted_settings(parser.parse_args(["--max-length", "9", "--top-k", "3"]), own)
+    assert given == {"max_length": 9, "max_new_tokens": None, "top_k": 3, "do_sample": True}
 
 
 def test_words(pyxglm, endless, opened):
@@ -216,6 +218,15 @@ class TestManyPrompts:
         first = json.loads(pyxglm("generate", "--jsonl", file, *words).out.splitlines()[0])
         assert first["prompt"] == f"one two\nthree four\n{PROMPT}"
 
+    @pytest.mark.parametrize("nothing", [b"", b"\n\r\n", b" \n", b"\xef\xbb\xbf"])
+    @pytest.mark.parametrize("newline", ["space", "eos"])
+    def test_no_examples_add_nothing(self, pyxglm, endless, opened, tmp_path, nothing, newline):
+        examples = tmp_path / "examples.txt"
+        examples.write_bytes(nothing)
+        words = ("-m", endless, "-n", 1, "--few-shot", examples, "--newline", newline, "--json")
+        told = json.loads(pyxglm("generate", *words, "five").out)
+        assert (told["prompt"], told["prompt_ids"]) == ("five", opened[1].encode("five"))
+
 
 @pytest.mark.parametrize("way", [[], ["--no-stream"], ["--json"], ["--beams", "2"]])
 def test_speed_is_told_on_standard_error(pyxglm, endless, way):
@@ -230,7 +241,7 @@ class TestTurns:
     def talk(self, pyxglm, endless, monkeypatch):
         def run(lines, *words):
             text = "".join(f"{line}\n" for line in lines)
-            monkeypatch.setattr("sys.stdin", io.StringIO(text))
+            monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
             return pyxglm("generate", "-m", endless, "-n", 5, "-i", *words)
 
         return run
@@ -269,13 +280,18 @@ class TestTurns:
         result = talk(["/retry", "/retry", "/quit", "x"], "the cat", "--seed", "4")
         assert result.out == "the cat" + "".join(f"{text}\n" for text in drawn)
 
-    def test_lines_of_their_own(self, talk, opened):
+    def test_lines_of_their_own(self, talk, opened, embedded):
         encode = opened[1].encode
         ids, first = self.goes_on(opened, encode("the cat"))
         _, second = self.goes_on(opened, [*ids, *encode("the moon")])
         assert talk(["the moon"], "the cat", "--newline", "eos").out == (
             f"the cat{first}\n{second}\n"
         )
+        # Without a prompt there is one </s> before the first line, not two.
+        del embedded[:]
+        assert talk(["the cat"], "--newline", "eos").out == f"{first}\n"
+        assert embedded[0] == len(encode("the cat"))
+        assert talk([], "the cat", "--no-echo").out == f"{first}\n"
 
     def test_only_what_is_new_is_computed(self, talk, embedded):
         talk(["", "/undo", ""], "the cat")

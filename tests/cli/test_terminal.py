@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 import subprocess
+import sys
 
 import pytest
+from processes import read_some
+
+from pyxglm.cli import main
+from pyxglm.cli.terminal import Output, Progress, say
 
 # Sampled: the best tokens may soon be a circle of some that are not shown.
 ENDLESS = ("--seed", "1", "-n", "100000", "the cat")
 
 #: Locales in which Python decodes arguments, and encodes output, as ASCII.
 ASCII = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
-
-
-def read_some(process, least: int) -> bytes:
-    data = b""
-    while len(data) < least:
-        piece = process.stdout.read1()
-        assert piece, "the output ended early"
-        data += piece
-    return data
 
 
 class TestInterrupt:
@@ -142,3 +139,91 @@ class TestInput:
         result = process("generate", "-", redirect="<&-")
         assert result.returncode == 2
         assert result.stderr == "pyxglm: standard input is closed, expected a text\n"
+
+
+class Terminal(io.StringIO):
+    """What a terminal is sent that shows both streams."""
+
+    encoding = "utf-8"
+
+    @classmethod
+    def instead_of_both(cls, monkeypatch) -> Terminal:
+        found = cls()
+        monkeypatch.setattr("sys.stdout", found)
+        monkeypatch.setattr("sys.stderr", found)
+        return found
+
+    def isatty(self) -> bool:
+        return True
+
+
+class TestMessagesOnATerminal:
+    def test_they_begin_a_line_of_their_own(self, monkeypatch):
+        screen = Terminal.instead_of_both(monkeypatch)
+        output = Output()
+        output.write("some te")
+        say("a message")
+        say("another")
+        output.write("xt\n")
+        say("the end")
+        shown = "some te\npyxglm: a message\npyxglm: another\nxt\npyxglm: the end\n"
+        assert screen.getvalue() == shown
+
+    def test_progress_makes_way_for_them(self, monkeypatch):
+        screen = Terminal.instead_of_both(monkeypatch)
+        progress = Progress()
+        progress.show(0.5, "a.bin")
+        say("a message")
+        progress.show(1, "a.bin")
+        progress.end()
+        say("the end")
+        gone = "\r\x1b[K"
+        assert screen.getvalue() == (
+            f"{gone} 50% a.bin{gone}pyxglm: a message\n{gone}100% a.bin{gone}pyxglm: the end\n"
+        )
+
+    def test_text_in_a_file_is_left_as_it_is(self, monkeypatch):
+        screen = Terminal.instead_of_both(monkeypatch)
+        monkeypatch.setattr("sys.stdout", io.StringIO())
+        output = Output()
+        output.write("some te")
+        say("a message")
+        output.write("xt\n")
+        assert sys.stdout.getvalue() == "some text\n"
+        assert screen.getvalue() == "pyxglm: a message\n"
+
+    def test_speed_and_warnings(self, monkeypatch, endless):
+        screen = Terminal.instead_of_both(monkeypatch)
+        words = ["generate", "-m", str(endless), "-n", "4", "-v", "--length-penalty", "2"]
+        assert main([*words, "the cat"]) == 0
+        warning, text, speed, rest = screen.getvalue().split("\n")
+        assert warning.startswith("pyxglm: warning: length_penalty without num_beams")
+        assert text.startswith("the cat")
+        assert speed.startswith("pyxglm: 4 tokens in ")
+        assert rest == ""
+
+    def test_characters_that_are_escaped(self, monkeypatch, endless):
+        screen = Terminal.instead_of_both(monkeypatch)
+        monkeypatch.setattr(Terminal, "encoding", "ascii")
+        assert main(["generate", "-m", str(endless), "-n", "4", "--no-echo", "the cat"]) == 0
+        warning, text, rest = screen.getvalue().split("\n")
+        assert warning.startswith("pyxglm: warning: the output's encoding is ascii")
+        assert (text.isascii(), rest) == (True, "")
+        screen.truncate(0)
+        screen.seek(0)
+        output = Output()
+        output.write("cat ")
+        output.write("\u6771\n")
+        before, warning, text, rest = screen.getvalue().split("\n")
+        assert (before, text, rest) == ("cat ", r"\u6771", "")
+
+    def test_lines_of_json_are_their_own_progress(self, monkeypatch, endless, tmp_path):
+        screen = Terminal.instead_of_both(monkeypatch)
+        path = tmp_path / "prompts.jsonl"
+        path.write_text('"the cat"\n"the moon"\n')
+        assert main(["generate", "-m", str(endless), "-n", "4", "-v", "--jsonl", str(path)]) == 0
+        first, second, speed, rest = screen.getvalue().split("\n")
+        assert json.loads(first)["prompt"] == "the cat"
+        assert json.loads(second)["prompt"] == "the moon"
+        assert speed.startswith("pyxglm: 8 tokens in ")
+        assert rest == ""

@@ -11,6 +11,7 @@ import pytest
 from pyxglm._version import __version__
 from pyxglm.cli import HELP, VERBS
 from pyxglm.cli.arguments import UsageError
+from pyxglm.generation import GenerationConfig
 
 
 def one_line(result) -> str:
@@ -51,7 +52,29 @@ def one_line(result) -> str:
         ),
         (["generate", "a", "--jsonl", "x"], "PROMPT and --jsonl FILE are given, expected one of"),
         (["generate", "a", "--json", "-i"], "--interactive is given with --json or --jsonl, exp"),
+        (["generate", "-i", "--no-stream"], "--interactive is given with --no-stream, expected"),
+        (["generate", "-i", "-"], "- is given with --interactive, which reads its turns from"),
+        (["generate", "-i", "-f", "-"], "- is given with --interactive, which reads its turns"),
+        (["generate", "-i", "--beams", "2"], "--interactive is given with --beams, expected one"),
+        (["generate", "-i", "--num-return", "2"], "--interactive is given with --num-return, ex"),
+        (["generate", "--json", "--jsonl", "x"], "--json and --jsonl are given, expected one of"),
+        (["generate", "a", "--json", "--no-echo"], "--no-echo is given with --json, which tells"),
+        (["generate", "--jsonl", "x", "--no-echo"], "--no-echo is given with --jsonl, which tel"),
+        (["generate", "a", "--num-assistant-tokens", "2"], "--num-assistant-tokens is given witho"),
+        (["generate", "a", "--negative-prompt", "b"], "--negative-prompt is given, expected a --g"),
+        (["generate", "a", "-f", ""], "PROMPT and -f FILE are given, expected one of them"),
+        (["generate", "-f", ""], "-f is '', expected the name of a file"),
+        (["generate", "a", "--few-shot", ""], "--few-shot is '', expected the name of a file"),
         (["generate", "a", "--json", "--stream"], "--stream is given with --json, which tells"),
+        (["generate", "a", "--num-return", "2", "--stream"], "--stream is given with --num-retur"),
+        (
+            ["generate", "a", "--set", "num_beams=3", "--stream"],
+            "--stream is given with num_beams=3, which tells the text only at the end",
+        ),
+        (
+            ["generate", "a", "-n", "3", "--set", "max-new-tokens=4"],
+            "--set max_new_tokens is given with the option for it, expected one of them",
+        ),
         (["generate", "a", "--beams", "2", "--stream"], "--stream is given with --beams, which"),
         (["generate", "a", "--set", "top_k"], "--set got 'top_k', expected NAME=JSON"),
         (["generate", "a", "--set", "top_k=x"], "--set top_k got 'x', expected a value of JSON"),
@@ -182,7 +205,7 @@ def test_the_examples_of_the_help_are_good_usage(example):
     except UsageError as error:
         pytest.fail(str(error))
     if verb == "generate":
-        module.wanted_settings(arguments)
+        module.wanted_settings(arguments, GenerationConfig())
 
 
 def test_there_are_examples():
