@@ -6,7 +6,9 @@ tokens. They never change once computed, so each is computed once and kept.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,35 @@ from pyxglm.ops import reference
 #: One layer's entry: (k_BHSK, v_BHSK), and with cross-attention also the
 #: encoder's (k_BHEK, v_BHEK).
 LayerPast = tuple[Array, ...]
+
+
+class _OneThread:
+    """Lets one thread at a time do what is inside ``with``; another gets an error.
+
+    It takes a fraction of a microsecond. A thread may do so inside of what it
+    does.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(blocking=False):
+            raise RuntimeError(
+                "past_key_values is a KVCache that another thread is using, expected one of its"
+                " own for each thread"
+            )
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def __reduce__(self) -> tuple[type[_OneThread], tuple[()]]:
+        return _OneThread, ()  # nobody uses a copy yet
+
+
+def in_use(past: Any) -> AbstractContextManager[None]:
+    """Return what a thread does its work on a cache in; a tuple may be read by many at a time."""
+    return past.in_use if isinstance(past, KVCache) else nullcontext()
 
 
 class KVCache(Sequence[LayerPast]):
@@ -41,10 +72,15 @@ class KVCache(Sequence[LayerPast]):
     What a forward pass writes counts only after `commit`, which ends the pass:
     one that fails half-way leaves the cache as it was, and `begin` clears away
     what it wrote.
+
+    A cache belongs to one thread at a time. Calls in two threads that meet in it
+    (or would change it while the other computes) are told so by a RuntimeError,
+    the later one; texts that grow in turns in one cache are not noticed.
     """
 
     def __init__(self, num_layers: int, capacity: int = 0) -> None:
         self.length = 0
+        self.in_use = _OneThread()
         self._capacity = capacity
         self._layers: list[tuple[Array, Array] | None] = [None] * num_layers
         self._cross: list[tuple[Array, Array] | None] = [None] * num_layers
@@ -133,7 +169,10 @@ class KVCache(Sequence[LayerPast]):
         stay, and the tokens that two rows have had in common since one was
         made a copy of the other, are left where they are.
         """
-        rows_B = np.asarray(beam_idx, np.intp)
+        with self.in_use:
+            self._reorder(np.asarray(beam_idx, np.intp))
+
+    def _reorder(self, rows_B: Array) -> None:
         present = next((entry for entry in self._layers if entry is not None), None)
         if present is None:
             return
@@ -181,11 +220,12 @@ class KVCache(Sequence[LayerPast]):
         whole = isinstance(length, (int, np.integer)) and not isinstance(length, bool)
         if not whole or not 0 <= length <= self.length:
             raise ValueError(f"length is {length}, expected 0 to {self.length}, as many as there")
-        self.length = length
-        if self._held is not None:
-            self._held = (*self._held[:2], min(self._held[2], length))
-        if self._alike_BB is not None:
-            np.minimum(self._alike_BB, length, out=self._alike_BB)
+        with self.in_use:
+            self.length = length
+            if self._held is not None:
+                self._held = (*self._held[:2], min(self._held[2], length))
+            if self._alike_BB is not None:
+                np.minimum(self._alike_BB, length, out=self._alike_BB)
 
     def hold(self, ids_BS: Array, mask_BS: Array) -> None:
         """Know which tokens the keys and values are of: the first `length` of these."""

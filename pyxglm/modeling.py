@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pyxglm import decoder, inputs
-from pyxglm.cache import KVCache
+from pyxglm.cache import KVCache, in_use
 from pyxglm.config import XGLMConfig
 from pyxglm.dtypes import COMPUTE, Array
 from pyxglm.embeddings import Embedding
@@ -102,8 +102,8 @@ class XGLMModel(XGLMPreTrainedModel):
             (L, H): factors on the attention weights of each head.
         past_key_values
             The cache of an earlier call: its tuple, left as it is, or a
-            `KVCache`, appended to and returned (with ``use_cache=False``: only
-            read).
+            `KVCache`, of one thread at a time, appended to and returned (with
+            ``use_cache=False``: only read).
         inputs_embeds
             (B, T, D), instead of ids. Not scaled: multiply by sqrt(D) what
             comes from the embedding.
@@ -145,41 +145,44 @@ class XGLMModel(XGLMPreTrainedModel):
         ops, dropped = self._operations(rng)
         if ops is not self._ops:
             inputs.check_dropped(past_key_values, config)
-        cache = self._cache(past_key_values, B, T, wants.cache, encoder_hidden_states is not None)
-        P = 0 if cache is None else cache.length
-        rows = self._positions.rows(P + T)
-        positions_BT = inputs.positions(position_ids, B, T, P, rows)
-        table_PD = self._positions.up_to(int(positions_BT.max(initial=0)))
-
-        run = decoder.Pass(
-            config,
-            ops,
-            inputs.self_mask(attention_mask, B, T, P + T, dtype),
-            cache,
-            inputs.encoder_states(encoder_hidden_states, encoder_attention_mask, config, B, dtype),
-            self._head_mask(head_mask, dtype),
-            inputs.head_mask("cross_attn_head_mask", cross_attn_head_mask, config, dtype),
-            wants.trace(cross=encoder_hidden_states is not None),
-            dropped,
+        cross = encoder_hidden_states is not None
+        encoder = inputs.encoder_states(
+            encoder_hidden_states, encoder_attention_mask, config, B, dtype
         )
-        inputs.check_remembered(cache, run.encoder)
-        # Infinities and NaN in weights or inputs go through the arithmetic as in torch.
-        with np.errstate(all="ignore"):
-            if input_ids is not None:
-                embed_VD = self._parameters[EMBEDDING]
-                hidden_BTD = decoder.embed(
-                    ids_BT, positions_BT, embed_VD, table_PD, config, ops, dtype
-                )
-            else:
-                hidden_BTD = ops.add_positions(embeds_BTD, positions_BT, table_PD)
-            # An encoder's states are another input, which may have been computed by NumPy.
-            with in_a_row(ops if run.encoder is None else None, hidden_BTD):
-                hidden_BTD = decoder.decode(hidden_BTD, self._parameters.tree["model"], run)
-
-        remembered: Any = None
-        if wants.cache and cache is not None:
-            cache.commit(T)
-            remembered = cache if cache is past_key_values else cache.to_tuple(dropped)
+        with in_use(past_key_values):
+            cache = self._cache(past_key_values, B, T, wants.cache, cross)
+            P = 0 if cache is None else cache.length
+            rows = self._positions.rows(P + T)
+            positions_BT = inputs.positions(position_ids, B, T, P, rows)
+            table_PD = self._positions.up_to(int(positions_BT.max(initial=0)))
+            run = decoder.Pass(
+                config,
+                ops,
+                inputs.self_mask(attention_mask, B, T, P + T, dtype),
+                cache,
+                encoder,
+                self._head_mask(head_mask, dtype),
+                inputs.head_mask("cross_attn_head_mask", cross_attn_head_mask, config, dtype),
+                wants.trace(cross=cross),
+                dropped,
+            )
+            inputs.check_remembered(cache, run.encoder)
+            # Infinities and NaN in weights or inputs go through the arithmetic as in torch.
+            with np.errstate(all="ignore"):
+                if input_ids is not None:
+                    embed_VD = self._parameters[EMBEDDING]
+                    hidden_BTD = decoder.embed(
+                        ids_BT, positions_BT, embed_VD, table_PD, config, ops, dtype
+                    )
+                else:
+                    hidden_BTD = ops.add_positions(embeds_BTD, positions_BT, table_PD)
+                # An encoder's states are another input, which may have been computed by NumPy.
+                with in_a_row(ops if run.encoder is None else None, hidden_BTD):
+                    hidden_BTD = decoder.decode(hidden_BTD, self._parameters.tree["model"], run)
+            remembered: Any = None
+            if wants.cache and cache is not None:
+                cache.commit(T)
+                remembered = cache if cache is past_key_values else cache.to_tuple(dropped)
         result = BaseModelOutputWithPastAndCrossAttentions(
             last_hidden_state=hidden_BTD,
             past_key_values=remembered,
@@ -220,8 +223,9 @@ class XGLMForCausalLM(GenerationMixin, ScoringMixin, XGLMPreTrainedModel):
     config, seed, dtype, compute, backend
         See `XGLMPreTrainedModel`.
     loss_type
-        ``"standard"``: mean next-token loss. ``"hf-4.37"``: as transformers
-        4.37 computes it, with one target too many. A call may override it.
+        ``"standard"``, the default: mean over the next tokens, label -100 left
+        out and the padding id not. ``"hf-4.37"``: that of transformers 4.37, where
+        the padding id after a row's last token counts too. A call may override it.
 
     Examples
     --------

@@ -45,8 +45,9 @@ class Repetition:
                 inputs["input_ids"], positions_B1, model._parameters[EMBEDDING], table_PD,
                 model.config, model._ops, COMPUTE[model.compute],
             )  # fmt: skip
-            hidden_B1D = self._program.repeat(hidden_B1D)
-            cache.commit(1)
+            with cache.in_use:
+                hidden_B1D = self._program.repeat(hidden_B1D)
+                cache.commit(1)
             return hidden_B1D, cache
         with recorder.witnessed() as calls:
             outputs = model(**inputs, return_dict=True)
