@@ -129,8 +129,9 @@ class TFXGLMForCausalLM(TFXGLMPreTrainedModel, XGLMForCausalLM):
     config, embed_tokens, compat, seed, dtype, compute, backend
         See `TFXGLMPreTrainedModel`.
     loss_type
-        ``"hf-4.37"``: as transformers 4.37 computes it, with one target too
-        many. ``"standard"``: mean next-token loss. A call may override it.
+        ``"hf-4.37"``, the default here: as transformers 4.37 computes it, where
+        the padding id after a row's last token counts too. ``"standard"``: mean
+        over the next tokens alone. A call may override it.
 
     Examples
     --------

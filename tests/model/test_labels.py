@@ -47,6 +47,19 @@ def test_the_kind_is_an_attribute_and_a_keyword() -> None:
     assert XGLMForCausalLM(lm().config).loss_type == "standard"
 
 
+def test_the_padding_id_counts_unless_its_label_is_ignored() -> None:
+    """In both losses, whatever the mask says; so it is in transformers 4.37.2."""
+    model, mask = lm(), np.array([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])
+    padded = np.where(mask == 1, IDS, model.config.pad_token_id)
+    logits = model(padded, mask).logits
+    ignored = np.where(mask == 1, padded, -100)
+    for kind, pad in (("standard", None), ("hf-4.37", 1)):
+        losses = [model(padded, mask, labels=x, loss_type=kind).loss for x in (padded, ignored)]
+        for loss, labels in zip(losses, (padded, ignored), strict=True):
+            assert abs(loss - judged(logits, labels, pad)) < 1e-5
+        assert losses[0] != losses[1]
+
+
 def test_nothing_but_ignored_labels() -> None:
     nothing = np.full((2, 5), -100)
     assert math.isnan(lm()(IDS, labels=nothing).loss)
