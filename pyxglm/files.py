@@ -101,7 +101,7 @@ def check_room(directory: Path, needed: int) -> None:
     if room.f_blocks and free < needed:
         raise OSError(
             errno.ENOSPC,
-            f"{needed / 1e9:.3g} GB are to be written, expected at most the {free / 1e9:.3g} GB"
+            f"{needed / 1e6:,.1f} MB are to be written, expected at most the {free / 1e6:,.1f} MB"
             " that the file system has left",
             os.fspath(directory),
         )

@@ -17,15 +17,16 @@ def parser() -> Parser:
     """Return the parser of this verb's arguments."""
     parser = Parser(
         "convert [options] SRC DST",
-        "Write a checkpoint of torch, TensorFlow, Flax or fairseq as safetensors: a new directory\n"
-        "DST with the weights, config.json, generation_config.json and the tokenizer's files.",
+        "Write a checkpoint of torch, TensorFlow, Flax or fairseq as safetensors: a new or\n"
+        "empty directory DST with the weights, config.json, generation_config.json and the\n"
+        "tokenizer's files. If that fails, DST is as it was.",
         EXAMPLES,
     )
     parser.add_argument(
         "paths",
         nargs="*",
         metavar="SRC DST",
-        help="a checkpoint's directory, fairseq's model.pt or a hub id; a directory to be made",
+        help="a checkpoint's directory, fairseq's model.pt or a hub id; a new or empty directory",
     )
     parser.add_argument("--dtype", choices=DTYPES, help="stored dtype (default: as it is)")
     parser.add_argument(

@@ -279,7 +279,7 @@ def test_where_nothing_can_be_written_nothing_is_read(tmp_path, monkeypatch):
     monkeypatch.undo()
     monkeypatch.setattr(os, "statvfs", lambda path: room)
     monkeypatch.setattr(converting, "write_safetensors", None)
-    with pytest.raises(OSError, match="GB are to be written, expected at most") as caught:
+    with pytest.raises(OSError, match="MB are to be written, expected at most") as caught:
         convert_checkpoint(place, target)
     assert caught.value.filename == str(target)
     assert listing(target) == []

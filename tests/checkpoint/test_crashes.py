@@ -286,7 +286,7 @@ def test_a_disk_without_room_is_noticed_before_anything_is_written(tmp_path, mon
     room = SimpleNamespace(f_bfree=1, f_frsize=SIZE - 1, f_blocks=99)
     monkeypatch.setattr(os, "statvfs", lambda path: room)
     monkeypatch.setattr(Path, "open", None)
-    with pytest.raises(OSError, match="GB are to be written, expected at most the .* GB") as caught:
+    with pytest.raises(OSError, match="MB are to be written, expected at most the .* MB") as caught:
         save(weights(), tmp_path)
     assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(tmp_path))
     monkeypatch.undo()

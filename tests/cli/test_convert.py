@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
 import sys
 from pathlib import Path
@@ -39,6 +40,28 @@ def test_what_is_converted_generates_the_same(pyxglm, checkpoint, tmp_path):
 def test_the_file_alone_may_be_named(pyxglm, tmp_path):
     result = pyxglm("convert", GOLDEN / "fairseq" / "dicts" / "model.pt", tmp_path / "new")
     assert result.code == 0
+
+
+def test_where_the_shell_stands(pyxglm, tmp_path, monkeypatch):
+    """The directory stays the one that the shell is in."""
+    monkeypatch.chdir(tmp_path)
+    result = pyxglm("convert", GOLDEN / "fairseq" / "dicts", ".")
+    assert result.code == 0
+    assert result.out == f"{tmp_path / 'model.safetensors'}\n"
+    assert Path("config.json").exists()
+
+
+def test_a_full_disk(pyxglm, tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        result = pyxglm("convert", GOLDEN / "fairseq" / "dicts", tmp_path / "new")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert result.code == 2
+    last = result.err.splitlines()[-1]
+    assert last == f"pyxglm: {tmp_path / 'new' / 'model.safetensors'}: File too large"
+    assert not [*tmp_path.iterdir()]
 
 
 def test_progress_on_a_terminal(pyxglm, tmp_path, monkeypatch):
