@@ -74,8 +74,6 @@ class Call:
 
     def texts(self, prompts: Sequence[str], batch_size: int) -> Iterator[list[dict[str, Any]]]:
         """Yield what is told in JSON of each prompt's texts, in order, as soon as it is known."""
-        from pyxglm.generation import generate
-
         self._forget_speed()
         ids = [self.encoded(prompt) for prompt in prompts]
         batches = list(in_order([*map(len, ids)], 1 if self._one_at_a_time else batch_size))
@@ -84,9 +82,11 @@ class Call:
         waited_for = 0
         for numbers in batches:
             batch = [ids[number] for number in numbers]
-            options = {**self.options, **_no_padding(batch), "ignore_padding": True}
-            rows = generate(self.model, batch, numbers=numbers, **options)
-            done |= zip(numbers, self._of_rows(rows, batch), strict=True)
+            rows = self._added(batch, numbers)
+            several = len(rows) // len(batch)
+            for place, number in enumerate(numbers):
+                new = rows[place * several : (place + 1) * several]
+                done[number] = [self._told(added, ids[number]) for added in new]
             self._last = time.perf_counter()
             while waited_for in done:
                 texts = done.pop(waited_for)
@@ -130,12 +130,22 @@ class Call:
             mask = _no_padding(batch)["attention_mask"]
             plan_of(self.model, batch, mask, self.settings, Extras(**given), {})
 
-    def _of_rows(self, rows: Any, prompt_ids: list[list[int]]) -> list[list[dict[str, Any]]]:
-        width, several = max(map(len, prompt_ids)), len(rows) // len(prompt_ids)
-        return [
-            [self._told(row[width:].tolist(), ids) for row in rows[b * several : (b + 1) * several]]
-            for b, ids in enumerate(prompt_ids)
-        ]
+    def _added(self, prompt_ids: list[list[int]], numbers: list[int]) -> list[list[int]]:
+        """Return what is added to the prompts of a batch: the ids of each row."""
+        from pyxglm.generation import generate
+
+        # An end token follows a beam that time has ended: that it came from no beam tells it
+        # from one that was chosen.
+        origins = self.settings.num_beams > 1 and self.settings.max_time is not None
+        options = {**self.options, **_no_padding(prompt_ids), "ignore_padding": True}
+        options["return_dict_in_generate"] = origins
+        found = generate(self.model, prompt_ids, numbers=numbers, **options)
+        width = max(map(len, prompt_ids))
+        if not origins:
+            return [row[width:].tolist() for row in found]
+        chosen = (found.beam_indices >= 0).sum(axis=-1)
+        pairs = zip(found.sequences, chosen, strict=True)
+        return [row[width : width + count].tolist() for row, count in pairs]
 
     def _told(self, ids: list[int], prompt_ids: list[int]) -> dict[str, Any]:
         """Return a text, its ids without those behind its end, and why it ended."""
@@ -146,7 +156,7 @@ class Call:
         stopped = self._stopped_after(ids, prompt_ids)
         if stopped is not None:
             ids = ids[:stopped]
-        elif s.num_beams > 1:  # a limit may have ended one beam before another
+        elif s.num_beams > 1:  # where nothing can follow, a beam is shorter than others
             while len(ids) > 1 and ids[-1] == s.pad_token_id:
                 ids = ids[:-1]
         text = "".join(self.text_of(ids, prompt_ids))

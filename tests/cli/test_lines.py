@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import signal
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from processes import read_some
 
-import pyxglm.generation
-from pyxglm import XGLMForCausalLM, XGLMTokenizer
+from pyxglm import XGLMForCausalLM, XGLMTokenizer, generation
 from pyxglm.cli.call import AHEAD, in_order
 from pyxglm.generation import generate
 
@@ -54,7 +54,7 @@ class TestAsSoonAsTheyAreKnown:
 
         def interrupt(before):
             monkeypatch.setattr(
-                pyxglm.generation, "generate",
+                generation, "generate",
                 lambda *given, **options: run(*given, before=before, **options),
             )  # fmt: skip
             return begun
@@ -139,6 +139,31 @@ class TestWhyATextEnded:
         words = ("--stop", "no such text", "--max-time", "1e-9", "--json", "-n", 9, "the cat")
         (found,) = self.told(pyxglm, endless, *words)
         assert (len(found["ids"]), found["finish_reason"]) == (1, "length")
+
+    def test_time_ends_beams(self, pyxglm, checkpoint):
+        """They are followed by an end token, which nobody chose."""
+        words = ("--beams", 3, "--num-return", 3, "--max-time", "1e-9", "--json", "-n", 9, "a")
+        (found,) = self.told(pyxglm, checkpoint, *words)
+        ends = [(len(one["ids"]), one["finish_reason"]) for one in found["results"]]
+        assert ends == [(1, "length")] * 3
+        assert all(one["ids"] != [2] for one in found["results"])
+
+    @pytest.mark.parametrize("time", [[], ["--max-time", "1000"]])
+    def test_an_end_token_of_a_beam_is_one(self, pyxglm, with_settings, time):
+        model = with_settings(eos_token_id=list(range(84)))
+        (found,) = self.told(pyxglm, model, "--beams", 2, "--json", *time, "-n", 9, "a")
+        assert (found["ids"][-1], found["finish_reason"]) == (0, "stop")  # the first stands for all
+
+    def test_nothing_follows_a_beam(self, pyxglm, endless, monkeypatch):
+        """A row is filled up then; what fills it up is not of the text."""
+
+        def generated(_model, prompts, **_options):
+            return np.array([[*prompts[0], 5, 6, 1, 1], [*prompts[0], 5, 6, 7, 8]])
+
+        monkeypatch.setattr(generation, "generate", generated)
+        words = ("--beams", 2, "--num-return", 2, "--json", "-n", 9, "a")
+        (found,) = self.told(pyxglm, endless, *words)
+        assert [one["ids"] for one in found["results"]] == [[5, 6], [5, 6, 7, 8]]
 
     @pytest.mark.parametrize(("more", "reason"), [(0, "stop"), (-1, "length")])
     def test_a_stop_string_that_comes_last(self, pyxglm, endless, more, reason):
