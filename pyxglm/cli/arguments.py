@@ -92,11 +92,19 @@ def where(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
         from pyxglm import tiny
 
         return tiny.PATH, {}
-    return argument_text(arguments.model, "-m"), {
+    name = argument_text(arguments.model, "-m")
+    check_revision(arguments.revision, name)
+    return name, {
         "revision": arguments.revision,
         "cache_dir": arguments.cache_dir,
         "local_files_only": arguments.offline,
     }
+
+
+def check_revision(revision: str | None, name: str) -> None:
+    """Refuse a revision of a directory: it has but one."""
+    if revision is not None and Path(name).is_dir():
+        raise UsageError(f"--revision is given with the directory {name}, expected a hub id")
 
 
 def add_text_options(parser: Parser, name: str, what: str) -> None:

@@ -135,7 +135,9 @@ def opened(arguments: argparse.Namespace) -> Call:
     extras: dict[str, Any] = {}
     if arguments.assistant_model is not None:
         smaller = argument_text(arguments.assistant_model, "--assistant-model")
-        extras["assistant_model"] = XGLMForCausalLM.from_pretrained(smaller, **place, **computing)
+        # The revision is the model's; where to look, and not to, holds for both.
+        there = {"cache_dir": arguments.cache_dir, "local_files_only": arguments.offline}
+        extras["assistant_model"] = XGLMForCausalLM.from_pretrained(smaller, **there, **computing)
     if arguments.negative_prompt is not None:
         negative = argument_text(arguments.negative_prompt, "--negative-prompt")
         extras["negative_prompt_ids"] = tokenizer.encode(negative)

@@ -141,6 +141,12 @@ def test_bad_usage(pyxglm, words, message):
             " local_files_only is set",
         ),
         (["info", "-m", "nobody/nothing", "--revision", "..", "--offline"], r"revision is '\.\.'"),
+        (["generate", "a", "-m", "{tmp}", "--revision", "x"], r"--revision is given with the dir"),
+        (["convert", "{tmp}", "{tmp}/new", "--revision", "x"], r"--revision is given with the dir"),
+        (
+            ["generate", "a", "--offline", "--assistant-model", "nobody/nothing"],
+            "nobody/nothing is no directory, .* local_files_only is set",
+        ),
     ],
 )
 def test_bad_files_and_names(pyxglm, tmp_path, words, message):
