@@ -18,7 +18,14 @@ from collections.abc import Sequence
 
 from pyxglm._version import __version__
 from pyxglm.cli.arguments import UsageError
-from pyxglm.cli.terminal import Output, OutputError, explain, say, warnings_as_lines
+from pyxglm.cli.terminal import (
+    Output,
+    OutputError,
+    explain,
+    lost_interrupts_come_again,
+    say,
+    warnings_as_lines,
+)
 
 #: Every verb and what it does; each has a module of its own in this package.
 VERBS = {
@@ -67,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     output = Output()
     try:
-        with warnings_as_lines():
+        with warnings_as_lines(), lost_interrupts_come_again():
             code = run(list(sys.argv[1:] if arguments is None else arguments), output)
             output.flush()
     except KeyboardInterrupt:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import io
 import json
 import os
 import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,6 +18,9 @@ from typing import Any
 class OutputError(Exception):
     """Standard output cannot take the text; the message is for the user."""
 
+
+#: Seconds after which a lost interrupt comes again: more than to let an object go.
+_SOON = 0.02
 
 #: What leaves the terminal's line to a message, if there is something on it.
 _leave_line: list[Callable[[], None]] = []
@@ -173,3 +178,35 @@ def warnings_as_lines() -> Iterator[None]:
         warnings.simplefilter("default")
         warnings.showwarning = show
         yield
+
+
+@contextlib.contextmanager
+def lost_interrupts_come_again() -> Iterator[None]:
+    """Let an interrupt come again that Python has ignored: it does while an object is let go.
+
+    What is raised there (in ``__del__``, or when a weak reference dies) goes no
+    further; `sys.unraisablehook` is told, which may not raise either.
+    """
+    others, main, timers = sys.unraisablehook, threading.main_thread().ident, []
+
+    def come() -> None:
+        if hasattr(signal, "pthread_kill") and main is not None:
+            signal.pthread_kill(main, signal.SIGINT)  # ends a wait for input, too
+        else:
+            _thread.interrupt_main()
+
+    def hook(lost: Any) -> None:
+        if not issubclass(lost.exc_type, KeyboardInterrupt):
+            others(lost)
+            return
+        timers.append(threading.Timer(_SOON, come))
+        timers[-1].daemon = True
+        timers[-1].start()
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = others
+        for timer in timers:
+            timer.cancel()

@@ -7,12 +7,15 @@ import json
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from processes import read_some
 
+from pyxglm import generation
 from pyxglm.cli import main
 from pyxglm.cli.terminal import Output, Progress, say
+from pyxglm.generation import stream
 
 # Sampled: the best tokens may soon be a circle of some that are not shown.
 ENDLESS = ("--seed", "1", "-n", "100000", "the cat")
@@ -33,6 +36,26 @@ class TestInterrupt:
         assert text.startswith("the cat")
         assert text.endswith("\n")
         assert text.count("\n") == 1
+
+    def test_one_that_python_ignores_comes_again(self, pyxglm, endless, monkeypatch):
+        """What is raised while an object is let go, goes no further."""
+
+        class Mortal:
+            def __del__(self):
+                signal.raise_signal(signal.SIGINT)
+
+        def spied(*given, **options):
+            for count, step in enumerate(stream(*given, **options)):
+                yield step
+                if count == 3:
+                    Mortal()
+                time.sleep(0.001)
+
+        monkeypatch.setattr(generation, "stream", spied)
+        hook = sys.unraisablehook
+        result = pyxglm("generate", "-m", endless, "-n", 1500, "the cat")
+        assert (result.code, result.err) == (130, "")
+        assert sys.unraisablehook is hook
 
     def test_json_is_whole_or_absent(self, started, endless):
         process = started("generate", "-m", str(endless), "--json", *ENDLESS)
