@@ -194,8 +194,8 @@ def kernels(found: dict[str, Any]) -> str:
             "" if rate is None or peak is None else f"{rate / peak:.0%}",
         ])  # fmt: skip
     # The longest of all tables, and the one that the fewest will read.
-    summary = "<details>\n<summary>Kernels, on one thread</summary>"
-    return f"{summary}\n\n{table(rows, left=4)}\n\n</details>"
+    summary = "Kernels, on one thread, each operation in a process of its own"
+    return f"<details>\n<summary>{summary}</summary>\n\n{table(rows, left=4)}\n\n</details>"
 
 
 def pictures(folder: Path, root: Path) -> Iterator[str]:

@@ -14,7 +14,23 @@ from pyxglm.place import take_place
 CONFIG_NAME = "config.json"
 
 
-class ConfigFiles:
+class JsonFile:
+    """A file of what `to_json_string` gives, for those who have such a method."""
+
+    def to_json_file(
+        self: Any, json_file_path: str | os.PathLike[str], use_diff: bool = True
+    ) -> None:
+        """Write the text of `to_json_string` into a file.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a value is nothing that JSON has a word for.
+        """
+        write_atomically(Path(json_file_path), self.to_json_string(use_diff).encode())
+
+
+class ConfigFiles(JsonFile):
     """The methods of `XGLMConfig` that read and write files.
 
     They build on its `from_dict`, `to_dict` and `to_diff_dict`.
@@ -111,15 +127,3 @@ class ConfigFiles:
         fields = self.to_diff_dict() if use_diff else self.to_dict()
         text = json.dumps(fields, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
         return text + "\n"
-
-    def to_json_file(
-        self: Any, json_file_path: str | os.PathLike[str], use_diff: bool = True
-    ) -> None:
-        """Write the text of `to_json_string` into a file.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If a kept value is nothing that JSON has a word for.
-        """
-        write_atomically(Path(json_file_path), self.to_json_string(use_diff).encode())

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pyxglm.config_files import CONFIG_NAME
+from pyxglm.config_files import CONFIG_NAME, JsonFile
 from pyxglm.files import write_atomically
 from pyxglm.generation.setting_checks import pairs_of_bias
 from pyxglm.strict_json import read_json
@@ -29,7 +29,7 @@ _NEVER_OF_A_MODEL = (
 )  # fmt: skip
 
 
-class SettingFiles:
+class SettingFiles(JsonFile):
     """The methods of `GenerationConfig` that read and write files.
 
     They build on its `from_dict`, `to_dict` and `validate`.
@@ -185,18 +185,6 @@ class SettingFiles:
             values["sequence_bias"] = [[[*ids], b] for ids, b in pairs_of_bias(self.sequence_bias)]
         text = json.dumps(values, indent=2, sort_keys=True, allow_nan=False, default=_plain)
         return text + "\n"
-
-    def to_json_file(
-        self: Any, json_file_path: str | os.PathLike[str], use_diff: bool = True
-    ) -> None:
-        """Write the text of `to_json_string` into a file.
-
-        Raises
-        ------
-        TypeError, ValueError
-            As `to_json_string`.
-        """
-        write_atomically(Path(json_file_path), self.to_json_string(use_diff).encode())
 
 
 def _plain(value: Any) -> Any:
