@@ -36,7 +36,9 @@ def check_asked(arguments: argparse.Namespace, asked: Any) -> None:
     if why is not None and arguments.interactive:
         raise UsageError(f"--interactive is given with {why}, expected one of them")
     if arguments.negative_prompt is not None and asked.guidance_scale in (None, 1):
-        raise UsageError("--negative-prompt is given, expected a --guidance-scale but 1 with it")
+        raise UsageError(
+            "--negative-prompt is given, expected a --guidance-scale other than 1 with it"
+        )
 
 
 def told_at_the_end(arguments: argparse.Namespace, asked: Any) -> str | None:
