@@ -41,6 +41,10 @@
 #define PYXGLM_NOINLINE __attribute__((noinline))
 #define PYXGLM_UNUSED __attribute__((unused))
 
+/* Four floats, which every 64-bit CPU computes at once, where the compiler's choice of
+ * vectors is what is not wanted. */
+typedef float pyxglm_f32x4 __attribute__((vector_size(16)));
+
 /* The instructions a function may use. They stand on single functions, never
  * on the command line: with a global flag the compiler would be free to put
  * such instructions before the check that the CPU has them. */
