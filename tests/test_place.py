@@ -17,7 +17,7 @@ import pyxglm
 from pyxglm import XGLMConfig, XGLMForCausalLM, XGLMTokenizer, tiny
 
 MODELS = ("XGLMForCausalLM", "XGLMModel", "TFXGLMForCausalLM", "FlaxXGLMForCausalLM")
-OTHERS = ("XGLMConfig", "XGLMTokenizer", "XGLMTokenizerFast")
+OTHERS = ("XGLMConfig", "GenerationConfig", "XGLMTokenizer", "XGLMTokenizerFast")
 NAME = "facebook/xglm-564M"
 
 #: What changes nothing for files that are at hand.
@@ -67,8 +67,8 @@ def test_what_changes_nothing_is_accepted(kind: str, saved: Path, tmp_path: Path
             assert not given.keys() & found.init_kwargs.keys()
             found.save_pretrained(tmp_path)
             assert "hf_secret" not in (tmp_path / "tokenizer_config.json").read_text()
-        elif kind == "XGLMConfig":
-            assert found == XGLMConfig.from_pretrained(saved)
+        elif kind in ("XGLMConfig", "GenerationConfig"):
+            assert found == opened(kind, saved)
 
 
 @pytest.mark.parametrize("kind", [*MODELS, *OTHERS])
@@ -85,14 +85,15 @@ def test_what_cannot_be_done_says_why(kind: str, saved: Path) -> None:
 
 @pytest.mark.parametrize("kind", [*MODELS, *OTHERS])
 def test_the_first_argument_has_the_name_of_transformers(kind: str, saved: Path) -> None:
-    assert getattr(pyxglm, kind).from_pretrained(pretrained_model_name_or_path=saved)
+    name = "pretrained_model_name" + ("_or_path" if kind != "GenerationConfig" else "")
+    assert getattr(pyxglm, kind).from_pretrained(**{name: saved})
 
 
 @pytest.mark.parametrize("kind", [*MODELS, *OTHERS])
 def test_a_folder_inside(kind: str, saved: Path) -> None:
     found = opened(kind, saved.parent, subfolder=saved.name)
-    if kind == "XGLMConfig":
-        assert found == XGLMConfig.from_pretrained(saved)
+    if kind in ("XGLMConfig", "GenerationConfig"):
+        assert found == opened(kind, saved)
     with pytest.raises(FileNotFoundError, match=f"{saved}/absent: there is no such directory"):
         opened(kind, saved, subfolder="absent")
 

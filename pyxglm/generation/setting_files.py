@@ -12,6 +12,7 @@ import numpy as np
 from pyxglm.config_files import CONFIG_NAME, JsonFile
 from pyxglm.files import write_atomically
 from pyxglm.generation.setting_checks import pairs_of_bias
+from pyxglm.place import take_place
 from pyxglm.strict_json import read_json
 
 FILE_NAME = "generation_config.json"
@@ -38,7 +39,7 @@ class SettingFiles(JsonFile):
     @classmethod
     def from_pretrained(
         cls: Any,
-        name_or_path: str | os.PathLike[str],
+        pretrained_model_name: str | os.PathLike[str],
         config_file_name: str = FILE_NAME,
         *,
         revision: str | None = None,
@@ -50,14 +51,15 @@ class SettingFiles(JsonFile):
 
         Parameters
         ----------
-        name_or_path
+        pretrained_model_name
             The directory, or an id such as ``"facebook/xglm-564M"``.
         config_file_name
             The file's name, if it has another one.
         revision, cache_dir, local_files_only
             Where and how to look for a hub id; see `pyxglm.checkpoint.locate`.
         **kwargs
-            Settings to override, and ``return_unused_kwargs``, as in `from_dict`.
+            Settings to override, and ``return_unused_kwargs``, as in `from_dict`;
+            ``subfolder``, ``token`` and the others of `pyxglm.place`.
 
         Raises
         ------
@@ -69,17 +71,12 @@ class SettingFiles(JsonFile):
         TypeError
             If an override is no setting.
         """
-        directory = Path(name_or_path)
-        if not (directory / config_file_name).is_file():
-            from pyxglm.checkpoint import locate
+        from pyxglm.checkpoint import locate
 
-            directory = locate(
-                name_or_path,
-                revision=revision,
-                cache_dir=cache_dir,
-                local_files_only=local_files_only,
-                filenames=(config_file_name,),
-            )
+        place = take_place(
+            kwargs, revision=revision, cache_dir=cache_dir, local_files_only=local_files_only
+        )
+        directory = locate(pretrained_model_name, **place, filenames=(config_file_name,))
         path = directory / config_file_name
         values = read_json(path)
         try:
