@@ -77,9 +77,10 @@ PYXGLM_INLINE void offer(best *list, float value, int64_t id)
 }
 
 /* Offers `width` logits to an empty list; the first has id `first`. `floor` is a number
- * that `top` logits of other blocks are known to reach: less is not worth a place. */
-PYXGLM_INLINE void offer_block(best *list, const float *logits, int64_t width, int64_t first,
-                               _Atomic float *floor)
+ * that `wanted` logits of other blocks are known to reach: less is not worth a place. It
+ * rises to what a list of so many has; one that has no room for them tells nothing. */
+PYXGLM_INLINE void offer_block(best *list, int64_t wanted, const float *logits, int64_t width,
+                               int64_t first, _Atomic float *floor)
 {
     const float least = atomic_load_explicit(floor, memory_order_relaxed);
     int64_t i = 0;
@@ -90,7 +91,7 @@ PYXGLM_INLINE void offer_block(best *list, const float *logits, int64_t width, i
     for (; i < width; i++) /* later ids: an equal logit is no better */
         if (!(logits[i] <= list->values[0]))
             offer(list, logits[i], first + i);
-    if (list->length < list->top)
+    if (list->length < wanted)
         return;
     float known = least;
     while (list->values[0] > known &&

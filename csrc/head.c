@@ -51,7 +51,7 @@ static void reduce(head_job *job, const float *logits, int64_t block, int64_t ro
     const int64_t at = block * job->rows + row, first = block * BLOCK, m = job->m0 + row;
     if (a->top > 0) {
         job->found.lists[at].length = 0;
-        offer_block(&job->found.lists[at], logits, width, first, &job->floors[row]);
+        offer_block(&job->found.lists[at], a->top, logits, width, first, &job->floors[row]);
     }
     if (a->log_sums) {
         job->table->exp_sum(logits, width, job->found.largest + at, job->found.sum + at);

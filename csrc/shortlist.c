@@ -175,7 +175,7 @@ static void bound_blocks(void *context, int64_t begin, int64_t end)
                 beginnings[i] = score - radius;
                 ends[i] = score + radius;
             }
-            offer_block(&job->lists[block * a->M + row], beginnings, width, first,
+            offer_block(&job->lists[block * a->M + row], a->top, beginnings, width, first,
                         &job->floors[row]);
         }
     }

@@ -73,7 +73,7 @@ def cases(
                 # Zeros now and then: many logits are the same.
                 patterns_of={"head_VD": (pattern, pattern, pattern, pattern, "zeros")},
             )  # fmt: skip
-            top = min(sizes["V"], choose((0, 1, 1, 2, 5, 40), "top"))
+            top = min(sizes["V"], choose((0, 1, 1, 2, 5, 40, 600), "top"))
             product = {
                 "x_BTI": drawn["hidden_ND"][None], "weight_OI": drawn["head_VD"],
                 "bias_O": None, "activation": None, "residual_BTO": None,

@@ -39,6 +39,9 @@ class TestHead:
         choice = data.draw(st.lists(st.sampled_from([np.nan, np.inf, 1.0, 0.0, -0.0, -np.inf])))
         seed, k = data.draw(st.integers(0, 2**32 - 1)), data.draw(st.integers(1, V))
         logits = np.random.default_rng(seed).choice(np.float32([2.0, *choice]), V)
+        # From block to block all are better, or worse: none may be refused by the others.
+        logits += np.float32(data.draw(st.sampled_from([0, 4, -4]))) * (np.arange(V) // 512)
+        logits = logits.astype(np.float32)
         is_number = ~np.isnan(logits)
         best = np.lexsort((np.arange(V), -np.where(is_number, logits, 0), is_number))[:k]
         before = pyxglm.get_num_threads()
