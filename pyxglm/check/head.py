@@ -19,7 +19,7 @@ from pyxglm.check.head_cases import HeadCase, cases, log_sums
 from pyxglm.check.problems import problem
 from pyxglm.check.verify import THREADS, Outcome
 from pyxglm.dtypes import Array
-from pyxglm.ops.shortlist import LARGEST, SMALLEST, Shortlist, candidates
+from pyxglm.ops.shortlist import LARGEST, SMALLEST, TOP, Shortlist, candidates
 
 Found = dict[str, Array]
 
@@ -109,8 +109,9 @@ def _check_shortlist(
     if (served_M1 & np.isfinite(reach_MV) & ~(off_MV <= reach_MV)).any():
         outcome.add(some.product, "shortlist: a logit is further from its score than the radius")
     wider = shortlist._replace(radii_V=1.01 * shortlist.radii_V)
+    served = served_M1.all() and case.top <= TOP  # else all are computed
     for computed, x_K in zip(again["computed"].tolist(), some.x, strict=True):
-        if served_M1.all() and computed > len(candidates(x_K, wider, case.top)):
+        if served and computed > len(candidates(x_K, wider, case.top)):
             outcome.add(some.product, f"shortlist: {computed} logits were computed, too many")
 
 
