@@ -97,7 +97,7 @@ def check_room(directory: Path, needed: int) -> None:
         Saying how much is needed and how much there is.
     """
     room = os.statvfs(directory)
-    free = room.f_bfree * room.f_frsize
+    free = room.f_bavail * room.f_frsize
     if room.f_blocks and free < needed:
         raise OSError(
             errno.ENOSPC,

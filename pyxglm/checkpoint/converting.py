@@ -11,6 +11,7 @@ one, ``config.json`` last, without which they are no checkpoint.
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import warnings
@@ -65,6 +66,7 @@ def convert_checkpoint(
     Whatever fails, the destination is as it was. If it was not there, it appears
     with all of its files at once; else a crash while the files get their names,
     which is the very last step, may leave some of them, without ``config.json``.
+    Who kills this process leaves its temporary directory, ``.pyxglm-…``, behind.
 
     Parameters
     ----------
@@ -146,13 +148,23 @@ def _convert(
     return [path.name for path in files]
 
 
+#: What `_becoming` makes.
+_TEMPORARY = re.compile(r"\.pyxglm-[0-9a-f]{8}")
+
+
 def _free(path: Path) -> Path:
     """Return the destination, which must not hold anything yet."""
     path = path.resolve()
     if path.exists() and not path.is_dir():
         raise ValueError(f"{path} is a file, expected a directory that is new or empty")
     # A new ext4 file system, mounted there, has a folder of its own.
-    if path.exists() and any(entry.name != "lost+found" for entry in path.iterdir()):
+    held = [e.name for e in path.iterdir() if e.name != "lost+found"] if path.exists() else []
+    if len(held) == 1 and _TEMPORARY.fullmatch(held[0]):
+        raise ValueError(
+            f"{path / held[0]} is there, expected an empty directory: another convert is at work,"
+            " or one was killed and this can be removed"
+        )
+    if held:
         raise ValueError(f"{path} is not empty, expected a directory that is new or empty")
     return path
 

@@ -139,19 +139,19 @@ class _Writer:
         self.directory, self.shards, self.form, self.beside = directory, shards, form, beside
         self.token = secrets.token_hex(4)
         self.names = self._shard_names()
+        self._small: dict[str, Path] = {}  # temporary names of what lies beside the weights
         #: Files to remove if this save fails before the new checkpoint counts.
         self.unfinished: set[Path] = set()
 
     def write(self) -> list[Path]:
         try:
-            beside = {name: self._write_bytes(data, name) for name, data in self.beside.items()}
+            for name, data in self.beside.items():
+                self._small[name] = self._write_bytes(data, name)
             if len(self.shards) == 1:
                 names, keep = self._write_single(), {self.form.single}
             else:
                 names = self._write_shards()
                 keep = {*names, self.form.index_name}
-            for name, temporary in beside.items():
-                self._move(temporary, name)
         except BaseException:
             for path in self.unfinished:
                 with suppress(OSError):
@@ -163,7 +163,13 @@ class _Writer:
     def _write_single(self) -> list[str]:
         single = self.form.single
         self._move(self._write_file(self.shards[0], single), single)
+        self._name_small()
         return [single]
+
+    def _name_small(self) -> None:
+        """Let what lies beside the weights take its names: the weights have begun to count."""
+        for name, temporary in self._small.items():
+            self._move(temporary, name)
 
     def _write_file(self, shard: Shard, name: str) -> Path:
         """Write one weight file to the disk, under another name, which is returned."""
@@ -199,6 +205,7 @@ class _Writer:
             self.unfinished.add(self.directory / name)
             self._move(temporary, name)
         self._replace_index(names)
+        self._name_small()
         single = self.directory / self.form.single
         if single.exists():
             single.unlink()

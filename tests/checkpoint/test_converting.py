@@ -275,7 +275,7 @@ def test_where_nothing_can_be_written_nothing_is_read(tmp_path, monkeypatch):
     with pytest.raises(PermissionError) as caught:
         convert_checkpoint(place, target)
     assert caught.value.filename == str(target)
-    room = SimpleNamespace(f_bfree=1, f_frsize=1, f_blocks=9)
+    room = SimpleNamespace(f_bavail=1, f_frsize=1, f_blocks=9)
     monkeypatch.undo()
     monkeypatch.setattr(os, "statvfs", lambda path: room)
     monkeypatch.setattr(converting, "write_safetensors", None)
@@ -339,3 +339,9 @@ def test_no_checkpoint(tmp_path):
         convert_checkpoint(tmp_path / "model.pt", tmp_path / "new")
     with pytest.raises(ValueError, match="dtype is 'int8', expected one of"):
         convert_checkpoint(tmp_path, tmp_path / "new", dtype="int8")
+
+
+def test_what_a_killed_convert_left_is_named(tmp_path):
+    (tmp_path / ".pyxglm-0123abcd").mkdir()
+    with pytest.raises(ValueError, match=r"/\.pyxglm-0123abcd is there, expected an empty directo"):
+        convert_checkpoint(tiny.PATH, tmp_path)

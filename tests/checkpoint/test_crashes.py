@@ -282,8 +282,20 @@ def test_small_files_take_their_names_when_the_weights_count(tmp_path, monkeypat
     assert {name: (tmp_path / name).read_bytes() for name in beside} == beside
 
 
+def test_small_files_do_not_wait_for_the_usual_names_of_shards(tmp_path, monkeypatch):
+    beside = {"generation_config.json": b"new", "config.json": b"new too"}
+    save(weights(), tmp_path, max_shard_size=THREE, beside=beside)
+    renamed, replace = [], Path.replace
+    monkeypatch.setattr(Path, "replace", lambda a, b: (renamed.append(b.name), replace(a, b))[1])
+    save(weights(1), tmp_path, max_shard_size=THREE, beside=beside)
+    index = "model.safetensors.index.json"
+    counts = renamed.index(index)
+    assert renamed[counts + 1 : counts + 3] == [*beside]
+    assert renamed[-1] == index  # with the usual names: a disk that is full now does no harm
+
+
 def test_a_disk_without_room_is_noticed_before_anything_is_written(tmp_path, monkeypatch):
-    room = SimpleNamespace(f_bfree=1, f_frsize=SIZE - 1, f_blocks=99)
+    room = SimpleNamespace(f_bavail=1, f_frsize=SIZE - 1, f_blocks=99)
     monkeypatch.setattr(os, "statvfs", lambda path: room)
     monkeypatch.setattr(Path, "open", None)
     with pytest.raises(OSError, match="MB are to be written, expected at most the .* MB") as caught:
