@@ -124,15 +124,26 @@ def both_terminals() -> bool:
 
 @contextlib.contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Let an interrupt wait, where the system can."""
-    if not hasattr(signal, "pthread_sigmask"):
+    """Let an interrupt wait, where the system can.
+
+    The mask keeps it from the write itself, whose rest Python would drop. But the system
+    then gives it to another thread, such as one of BLAS, and Python tells the main one.
+    """
+    own = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    main = threading.current_thread() is threading.main_thread()
+    if not own or not main or not hasattr(signal, "pthread_sigmask"):
         yield
         return
+    came: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _: came.append(number))
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if came:
+        raise KeyboardInterrupt
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -25,6 +26,20 @@ ASCII = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
 
 
 class TestInterrupt:
+    def test_a_line_of_json_is_written_whole(self, monkeypatch):
+        """Other threads, BLAS's above all, take a signal that the main one does not."""
+        written = []
+
+        def write(self, text):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.01)
+            written.append(text)
+
+        monkeypatch.setattr(Output, "write", write)
+        with pytest.raises(KeyboardInterrupt):
+            Output().write_json([1])
+        assert written == ["[1]\n"]
+
     def test_text_so_far_is_kept_and_its_line_ended(self, started, endless):
         process = started("generate", "-m", str(endless), *ENDLESS)
         begun = read_some(process, 40)
