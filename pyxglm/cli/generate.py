@@ -112,7 +112,10 @@ def opened(arguments: argparse.Namespace) -> Call:
     from pyxglm.generation.setting_checks import check_integer, check_values
 
     defaults = GenerationConfig()
-    check_values({**defaults.to_dict(), **wanted_settings(arguments, defaults)})
+    asked = wanted_settings(arguments, defaults)
+    defaults.updated(**{name: getattr(defaults, name, None) for name in asked})  # names, above all
+    given = {name: value for name, value in asked.items() if value is not None}
+    check_values({**defaults.to_dict(), **given})
     check_integer("batch_size", arguments.batch_size, 1)
     name, place = where(arguments)
     computing = how(arguments)

@@ -1,4 +1,4 @@
-"""Which options of ``pyxglm generate`` cannot be had together: nothing is ignored in silence."""
+"""Which options of ``pyxglm generate`` cannot be had together."""
 
 from __future__ import annotations
 

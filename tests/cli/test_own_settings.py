@@ -107,3 +107,9 @@ def test_a_damaged_file_is_named(pyxglm, with_settings):
     assert (result.code, result.out) == (2, "")
     path = model / "generation_config.json"
     assert result.err == f"pyxglm: {path}: num_beams is 0, expected 1 or more\n"
+
+
+def test_null_asks_for_the_default(pyxglm):
+    asked = pyxglm("generate", "--set", "num_beams=null", "La capitale du Japon est")
+    assert asked == pyxglm("generate", "La capitale du Japon est")
+    assert asked.code == 0

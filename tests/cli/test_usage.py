@@ -79,6 +79,10 @@ def one_line(result) -> str:
         (["generate", "a", "--set", "top_k"], "--set got 'top_k', expected NAME=JSON"),
         (["generate", "a", "--set", "top_k=x"], "--set top_k got 'x', expected a value of JSON"),
         (["generate", "a", "--set", "top_q=1"], "generate has no setting 'top_q', did you mean"),
+        (
+            ["generate", "a", "--set", "top_q=1", "-m", "nobody/nothing", "--offline"],
+            "generate has no setting 'top_q', did you mean",  # before a model is looked for
+        ),
         (["generate", "a", "--beams", "2", "--penalty-alpha", "0.5"], "num_beams is 2, expected"),
         (["generate", "a", "--force-words", "b"], "num_beams is 1, expected 2 or more: force_wo"),
         (["generate", "a", "--batch-size", "0"], "batch_size is 0, expected 1 or more"),
