@@ -95,7 +95,8 @@ class StoppingCriteriaList(list[Criterion]):
         """Return whether to stop; for each row, if one of them tells rows apart."""
         ended: Any = False
         for criterion in self:
-            ended = ended | criterion(input_ids, scores)
+            found = criterion(input_ids, scores)
+            ended = ended if found is None else ended | found
         return ended
 
     @property

@@ -74,6 +74,7 @@ class TestLists:
         assert ids[:, 3:].tolist() == [[4]] * 2
         assert rules.max_length == 6
         assert StoppingCriteriaList([After(4)]).max_length is None
+        assert StoppingCriteriaList([lambda ids, scores: None])(np.array([[3]]), None) is False
         assert rules(np.array([[3, 4], [3, 5]]), None).tolist() == [True, False]
         assert StoppingCriteriaList([MaxLengthCriteria(2)])(np.array([[3, 4]]), None) is True
 
