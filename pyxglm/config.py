@@ -307,6 +307,8 @@ def opened_config(
     TypeError
         If it is none, or there are overrides beside it.
     """
+    if "return_unused_kwargs" in overrides:
+        raise TypeError("return_unused_kwargs is given, expected it of a configuration alone")
     if given is None:
         given, place = directory, {}
     if isinstance(given, (str, os.PathLike)):

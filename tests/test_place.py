@@ -77,6 +77,9 @@ def test_what_cannot_be_done_says_why(kind: str, saved: Path) -> None:
         with pytest.raises(ValueError, match=f"^{message}") as caught:
             opened(kind, saved, **given)
         assert "\n" not in str(caught.value)
+    if kind in MODELS:
+        with pytest.raises(TypeError, match="^return_unused_kwargs is given, expected it of a co"):
+            opened(kind, saved, return_unused_kwargs=True)
     for given in ({"token": 3}, {"use_auth_token": b"hf_secret"}, {"subfolder": 3}):
         with pytest.raises(TypeError, match="expected a str") as caught:
             opened(kind, saved, **given)
