@@ -114,7 +114,7 @@ class ConfigFiles(JsonFile):
             raise ValueError("push_to_hub is True, expected False: pyxglm uploads nothing")
         directory = Path(save_directory)
         directory.mkdir(parents=True, exist_ok=True)
-        write_atomically(directory / CONFIG_NAME, self.to_json_string().encode())
+        self.to_json_file(directory / CONFIG_NAME)
 
     def to_json_string(self: Any, use_diff: bool = True) -> str:
         """Return the JSON text that `save_pretrained` writes.

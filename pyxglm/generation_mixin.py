@@ -42,7 +42,7 @@ class GenerationMixin(VocabularyMixin):
         self._generation_config = GenerationConfig.of_checkpoint(directory, self.config)
 
     def _companions(self) -> dict[str, bytes]:
-        return {"generation_config.json": self.generation_config.to_json_string().encode()}
+        return self.generation_config.as_file()
 
     def can_generate(self) -> bool:
         """Return True: this model can generate text."""

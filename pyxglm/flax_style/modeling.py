@@ -118,7 +118,8 @@ class FlaxXGLMForCausalLM(FlaxXGLMPreTrainedModel):
         self._generation_config = GenerationConfig.of_checkpoint(directory, self.config)
 
     def _companions(self) -> dict[str, bytes]:
-        return {"generation_config.json": self.generation_config.to_json_string().encode()}
+        files: dict[str, bytes] = self.generation_config.as_file()
+        return files
 
     def generate(
         self,

@@ -124,6 +124,16 @@ class SettingFiles(JsonFile):
             path = Path(directory) / CONFIG_NAME
             raise ValueError(f"{path}: {str(error).removeprefix('config: ')}") from None
 
+    def as_file(self: Any) -> dict[str, bytes]:
+        """Return the file that a model's directory has of them: its name and what it holds.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `to_json_string`.
+        """
+        return {FILE_NAME: self.to_json_string().encode()}
+
     def save_pretrained(
         self: Any,
         save_directory: str | os.PathLike[str],
