@@ -221,7 +221,7 @@ class KVCache(Sequence[LayerPast]):
         if not whole or not 0 <= length <= self.length:
             raise ValueError(f"length is {length}, expected 0 to {self.length}, as many as there")
         with self.in_use:
-            self.length = length
+            self.length = int(length)
             if self._held is not None:
                 self._held = (*self._held[:2], min(self._held[2], length))
             if self._alike_BB is not None:
