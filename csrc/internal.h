@@ -26,8 +26,10 @@
 #define PYXGLM_KEY_BLOCK 64
 
 /* Outputs of `linear` are handed to threads in multiples of this, so that a
- * kernel's tiles stay whole. Tuning: no result depends on it. */
+ * kernel's tiles stay whole; the second, for kernels of the amx level. Tuning: no
+ * result depends on it. */
 #define PYXGLM_LINEAR_TILE 16
+#define PYXGLM_LINEAR_TILE_AMX 32
 
 /* Queries of a task. Tuning: no result depends on it. */
 #define PYXGLM_QUERY_BLOCK 64

@@ -92,6 +92,17 @@ pyxglm_linear_fn *pyxglm_linear_kernel(const pyxglm_kernels *table, int dtype, i
     return coarse ? table->linear_coarse[dtype] : table->linear[dtype];
 }
 
+/* How many outputs a kernel takes together. */
+static int64_t outputs_of(pyxglm_linear_fn *kernel)
+{
+#if PYXGLM_X86
+    if (on_tiles(kernel))
+        return PYXGLM_LINEAR_TILE_AMX;
+#endif
+    (void)kernel;
+    return PYXGLM_LINEAR_TILE;
+}
+
 /* Whether x will be prepared, and how much memory that takes grows with its rows. */
 static int prepares(const pyxglm_linear_args *a, pyxglm_linear_fn *kernel, int dtype, int coarse)
 {
@@ -172,7 +183,7 @@ static int run(const pyxglm_linear_args *a, int dtype, int level, int coarse)
     const int64_t row_bytes = max_i64(1, a->K * pyxglm_itemsize(dtype));
     int64_t grain = grain_of(a->N, a->M * a->K, MIN_PRODUCTS);
     grain = min_i64(grain, max_i64(1, MAX_WEIGHT_BYTES / row_bytes));
-    grain = ceil_div(grain, PYXGLM_LINEAR_TILE) * PYXGLM_LINEAR_TILE;
+    grain = ceil_div(grain, outputs_of(kernel)) * outputs_of(kernel);
     /* What is prepared of x stays small: a slab of rows at a time, and every
      * slab reads the weights again. Without rows there is nothing to write. */
     const int64_t slab = prepares(a, kernel, dtype, coarse) ? MAX_ROWS : a->M;

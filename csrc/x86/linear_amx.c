@@ -18,148 +18,40 @@
  * Order of an output's sum, from K alone:
  *   - 32 inputs at a time, the products above from left to right, each added to
  *     the accumulator by one TDPBF16PS: what is small goes first;
- *   - after CHUNK inputs the accumulator is added to the sum, and starts from 0.
+ *   - after a chunk, 128 inputs, the accumulator is added to the sum, and starts
+ *     from 0.
  * A term meets 16 roundings inside a product, 5 for each of at most 4 steps of
  * a chunk, and one a chunk: for K = 1024 that is 44 (16 lanes of FMA: 68).
  * Larger chunks would need fewer additions outside of the tiles, and round more.
  *
- * Four accumulators, from four times 16 outputs and the same 16 tokens: a
- * product takes the unit 16 cycles and its sum 52, so four chains keep it busy.
- * A step of four takes 3 loads of x and 2 a chain, 11 for 20 products; a load
- * takes 8 cycles of a cache port. It fills the eight tiles: 4 sums, 3 parts of
- * x, and one that the weights' parts pass through.
+ * More than 32 tokens: 32 outputs by a chunk are split once into a panel in
+ * L1 (16 KiB), and up to 256 tokens pass by it, whose tiles (196 KiB a chunk) and
+ * sums (256 KiB) stay in L2. Meanwhile memory is asked for what the next panel
+ * will be made of.
  *
- * Many tokens: 64 outputs by CHUNK inputs are split once into a panel in L1
- * (32 KiB), and up to 256 tokens pass by it, whose tiles (196 KiB a chunk) and
- * sums (256 KiB) stay in L2.
- *
- * Few tokens: memory is the limit, 1 KiB of fp16 weights a tile. Splitting it
- * takes 16 x 7 cycles of two ports, its five products 80 of another unit, so
- * they must overlap: the next tile is split before the products of the last
- * are issued, some 300 instructions that the processor has in view at once
- * (and bytes just stored cannot be loaded at once into a tile). That is 9 bytes
- * a cycle, twice what memory brings. The prefetch runs a strip ahead in the
- * order in which the rows lie. Strips are only 32 outputs high here: the first
- * of a range comes without a prefetch.
+ * Few tokens: memory is the limit, 2 KiB of fp16 weights a step. Splitting them
+ * takes 32 x 7 cycles of two ports, the products 10 x 26 (20 x 16 from 17 tokens
+ * on) of another unit; so the step after the next is split between the products.
+ * (Bytes just stored cannot be loaded at once into a tile.) That is 6 to 8 bytes a
+ * cycle, more than memory brings. The prefetch runs a strip ahead in the order in
+ * which the rows lie; the first strip of a range comes without.
  * These are counts from the manuals, not measurements.
  *
  * The coarse product is one of the five, w_hi x_hi, of numbers that are rounded
- * to start with: the same loops, with tiles of one part. */
+ * to start with: the same loops, with tiles of one part, and chunks of 256 inputs,
+ * since sums and x would want more of L2 than it gives in so little time. */
 #include "finish_avx512.h"
-#include "parts_amx.h"
+#include "products_amx.h"
 #include "x86.h"
 
-#define CHUNK 128                         /* inputs an accumulator takes: arithmetic */
-#define STEPS (CHUNK / STEP)              /* of a chunk */
-#define BLOCKS 4                          /* of 16 outputs, and accumulators */
-#define STRIP (BLOCKS * TILE_ROWS)        /* outputs that share a panel */
-#define FEW_STRIP (2 * TILE_ROWS)         /* the same for few tokens */
-#define SLAB 256                          /* tokens that share a panel */
-#define GROUP 256                         /* outputs whose sums are kept */
-#define X_BYTES(dtype) (X_TILES(dtype) * TILE_BYTES) /* of a step's tiles of x */
-#define SUMS_BYTES (BLOCKS * TILE_BYTES)  /* of a strip's sums for 16 tokens */
+/* Inputs that an accumulator takes: arithmetic. Steps of these, and of a panel. */
+#define CHUNK(dtype) (IS_COARSE(dtype) ? 256 : 128)
+#define STEPS(dtype) (CHUNK(dtype) / STEP)
+#define PANEL_MOST 16384 /* bytes of a panel */
+#define SLAB 256         /* tokens that share a panel */
+#define GROUP 256        /* outputs whose sums are kept */
+#define LAG 2            /* steps from splitting to multiplying: fewer than a panel has */
 #define TARGET PYXGLM_TARGET_AMX
-#define INLINE_AMX TARGET PYXGLM_INLINE
-
-/* A strip of weights, from a chunk's first input on. */
-typedef struct strip {
-    const char *w;
-    int64_t stride, outputs, inputs; /* of what is left: inputs may exceed a chunk */
-    const char *ahead; /* what to ask memory for while it is split; NULL: nothing */
-} strip;
-
-PYXGLM_INLINE int64_t blocks_of(int64_t outputs)
-{
-    return outputs >= STRIP ? BLOCKS : (outputs + TILE_ROWS - 1) / TILE_ROWS;
-}
-
-/* === The products ========================================================= */
-
-/* Where a panel has the tiles of a step and 16 outputs. */
-PYXGLM_INLINE char *panel_at(char *panel, int64_t step, int64_t block, int dtype)
-{
-    return panel + (step * BLOCKS + block) * WEIGHT_TILES(dtype) * TILE_BYTES;
-}
-
-/* Splits one tile of a strip into the panel, and asks for as many bytes ahead. */
-INLINE_AMX void split_into(char *panel, strip *from, int64_t step, int64_t block, int dtype)
-{
-    if (from->ahead) {
-#pragma GCC unroll 16
-        for (int i = 0; i < TILE_ROWS; i++)
-            PYXGLM_PREFETCH_L2(from->ahead + 64 * i);
-        from->ahead += TILE_BYTES;
-    }
-    split_tile(panel_at(panel, step, block, dtype),
-               from->w + block * TILE_ROWS * from->stride + step * STEP * pyxglm_itemsize(dtype),
-               from->stride,
-               from->outputs - block * TILE_ROWS, from->inputs - step * STEP, dtype);
-}
-
-/* The products of one step for accumulator `sum`; x is in tiles 5, 6 and 7, or
- * in tile 5 alone. */
-#define PRODUCTS(sum, tile)                           \
-    do {                                              \
-        const char *at = (tile);                      \
-        if (dtype == PYXGLM_F16) {                    \
-            TILE_LOAD(4, at + TILE_BYTES, 64);        \
-            TILE_PRODUCT(sum, 4, 6); /* lo x mid */   \
-            TILE_PRODUCT(sum, 4, 5); /* lo x hi */    \
-        }                                             \
-        TILE_LOAD(4, at, 64);                         \
-        if (!IS_COARSE(dtype)) {                      \
-            TILE_PRODUCT(sum, 4, 7); /* hi x lo */    \
-            TILE_PRODUCT(sum, 4, 6); /* hi x mid */   \
-        }                                             \
-        TILE_PRODUCT(sum, 4, 5); /* hi x hi */        \
-    } while (0)
-
-/* Block `i` of a step, after the tile behind it has been split. */
-#define BLOCK(i)                                                             \
-    do {                                                                     \
-        if (fused && i + 1 < blocks)                                         \
-            split_into(panel, from, step, i + 1, dtype);                     \
-        else if (fused && step + 1 < steps)                                  \
-            split_into(panel, from, step + 1, 0, dtype);                     \
-        PRODUCTS(i, panel_at(panel, step, i, dtype));                        \
-    } while (0)
-
-/* sums = or += the products of a chunk: `blocks` times 16 outputs, 16 tokens.
- * `fused` splits the weights of `from` into the panel on the way. */
-INLINE_AMX void multiply(char *sums, char *panel, strip *from, const char *x_tiles, int64_t steps,
-                         int64_t blocks, int is_first, int dtype, int fused)
-{
-    TILE_ZERO(0);
-    TILE_ZERO(1);
-    TILE_ZERO(2);
-    TILE_ZERO(3);
-    if (fused && steps)
-        split_into(panel, from, 0, 0, dtype);
-    for (int64_t step = 0; step < steps; step++) {
-        const char *x_step = x_tiles + step * X_BYTES(dtype);
-        TILE_LOAD(5, x_step, 64);
-        if (!IS_COARSE(dtype)) {
-            TILE_LOAD(6, x_step + TILE_BYTES, 64);
-            TILE_LOAD(7, x_step + 2 * TILE_BYTES, 64);
-        }
-        BLOCK(0);
-        if (blocks > 1)
-            BLOCK(1);
-        if (blocks > 2)
-            BLOCK(2);
-        if (blocks > 3)
-            BLOCK(3);
-    }
-    _Alignas(64) char fresh[SUMS_BYTES];
-    char *to = is_first ? sums : fresh;
-    TILE_STORE(0, to, 64);
-    TILE_STORE(1, to + TILE_BYTES, 64);
-    TILE_STORE(2, to + 2 * TILE_BYTES, 64);
-    TILE_STORE(3, to + 3 * TILE_BYTES, 64);
-    for (int64_t i = 0; i < blocks * TILE_BYTES && !is_first; i += 64)
-        _mm512_store_ps(sums + i, _mm512_add_ps(_mm512_load_ps(sums + i),
-                                                _mm512_load_ps(fresh + i)));
-}
 
 /* === Loops ================================================================ */
 
@@ -177,6 +69,20 @@ PYXGLM_INLINE int64_t steps_of(int64_t K)
     return (K + STEP - 1) / STEP;
 }
 
+/* Weights from output n and a step on. */
+PYXGLM_INLINE const char *weights_at(const pyxglm_linear_args *a, int64_t n, int64_t step,
+                                     int dtype)
+{
+    return (const char *)a->w + (n * a->K + step * STEP) * pyxglm_itemsize(dtype);
+}
+
+PYXGLM_INLINE strip strip_at(const pyxglm_linear_args *a, int64_t n, int64_t end, int64_t step,
+                             int dtype)
+{
+    return (strip){weights_at(a, n, step, dtype), a->K * pyxglm_itemsize(dtype), end - n,
+                   a->K - step * STEP};
+}
+
 /* Tiles of x for tokens [m, m + 16) and steps [begin, end). */
 INLINE_AMX void pack(char *to, const pyxglm_linear_args *a, int64_t m, int64_t begin, int64_t end,
                      int dtype)
@@ -190,69 +96,116 @@ INLINE_AMX void pack(char *to, const pyxglm_linear_args *a, int64_t m, int64_t b
 TARGET static void finish_strip(const slab *of, const char *sums, int64_t m, int64_t n0, int64_t n1)
 {
     _Alignas(64) char rows[TOKENS][STRIP * sizeof(float)];
-    for (int64_t block = 0; block < blocks_of(n1 - n0); block++)
+    for (int64_t block = 0; block < BLOCKS; block++)
         transpose_16x16(rows[0] + block * TILE_ROW_BYTES, sizeof *rows, sums + block * TILE_BYTES);
     finish(of->a, (const void *)rows, STRIP, m, min_i64(m + TOKENS, of->m1), n0, n1);
 }
 
-/* Outputs [begin, end) of a slab, in strips, whose sums all have room. */
-INLINE_AMX void group(const slab *of, int64_t begin, int64_t end, int64_t height, int dtype)
+/* Few tokens, 16 or 32: outputs [n0, n1), a strip, whose weights are split on the
+ * way. The panel is a ring of steps. */
+INLINE_AMX void stream(const slab *of, int64_t n0, int64_t n1, int tiles, int dtype)
 {
     const pyxglm_linear_args *a = of->a;
-    const int64_t all_steps = steps_of(a->K), stride = a->K * pyxglm_itemsize(dtype);
-    const int few = of->tiles == 1;
-    _Alignas(64) char x_chunk[STEPS * X_BYTES(dtype)];
-    for (int64_t s = 0; s == 0 || s < all_steps; s += STEPS) { /* once for K = 0 */
-        const int64_t steps = min_i64(STEPS, all_steps - s);
-        if (!of->x_tiles)
-            pack(x_chunk, a, of->m0, s, s + steps, dtype);
+    const int64_t steps = steps_of(a->K), ring = STEPS(dtype);
+    const strip from = strip_at(a, n0, n1, 0, dtype);
+    ahead next = {weights_at(a, n0 + STRIP, 0, dtype), INT64_MAX, 0, INT64_MAX};
+    meanwhile also = {&next, STRIP * lines_of(STEP, dtype) / QUARTERS, NULL, &from, 0};
+    _Alignas(64) char x_chunk[STEPS(dtype) * X_BYTES(dtype)];
+    for (int64_t s = 0; s < min_i64(LAG, steps); s++)
+        split_step(of->panel + s * PANEL_BYTES(dtype), &from, s, dtype);
+    zero();
+    for (int64_t s = 0; s < steps; s++) {
+        const int64_t at = s % ring;
+        if (!of->x_tiles && at == 0)
+            pack(x_chunk, a, of->m0, s, min_i64(s + ring, steps), dtype);
+        also.step = s + LAG;
+        also.panel = also.step < steps ? of->panel + also.step % ring * PANEL_BYTES(dtype) : NULL;
+        multiply(of->panel + at * PANEL_BYTES(dtype),
+                 of->x_tiles ? of->x_tiles + s * X_BYTES(dtype) : x_chunk + at * X_BYTES(dtype),
+                 steps * X_BYTES(dtype), &also, tiles, dtype);
+        if (at + 1 == ring && s + 1 < steps) { /* the end of a chunk, not the last */
+            add_to(of->sums, s < ring, tiles);
+            zero();
+        }
+    }
+    add_to(of->sums, steps <= ring, tiles);
+    for (int64_t t = 0; t < tiles; t++)
+        finish_strip(of, of->sums + t * SUMS_BYTES, of->m0 + t * TOKENS, n0, n1);
+}
+
+/* sums = or += the products of a panel and 16 tokens or 32. */
+INLINE_AMX void chunk(char *sums, const slab *of, const char *x, int64_t steps, int is_first,
+                      const meanwhile *also, int tiles, int dtype)
+{
+    zero();
+    for (int64_t s = 0; s < steps; s++)
+        multiply(of->panel + s * PANEL_BYTES(dtype), x + s * X_BYTES(dtype),
+                 steps_of(of->a->K) * X_BYTES(dtype), also, tiles, dtype);
+    add_to(sums, is_first, tiles);
+}
+
+/* The weights of the panel that `group` needs after that of output n and step s. */
+PYXGLM_INLINE const char *next_panel(const pyxglm_linear_args *a, int64_t begin, int64_t end,
+                                     int64_t n, int64_t s, int dtype)
+{
+    if (n + STRIP < end)
+        return weights_at(a, n + STRIP, s, dtype);
+    if (s + STEPS(dtype) < steps_of(a->K))
+        return weights_at(a, begin, s + STEPS(dtype), dtype);
+    return weights_at(a, end, 0, dtype);
+}
+
+/* Many tokens: outputs [begin, end) in strips, whose sums all have room. */
+INLINE_AMX void group(const slab *of, int64_t begin, int64_t end, int dtype)
+{
+    const pyxglm_linear_args *a = of->a;
+    const int64_t all_steps = steps_of(a->K), pairs = (of->tiles + 1) / 2;
+    const int64_t run = lines_of(CHUNK(dtype), dtype), quarters = pairs * STEPS(dtype) * QUARTERS;
+    const int64_t lines = (STRIP * run + quarters - 1) / quarters; /* to ask for in each */
+    for (int64_t s = 0; s == 0 || s < all_steps; s += STEPS(dtype)) { /* once for K = 0 */
+        const int64_t steps = min_i64(STEPS(dtype), all_steps - s);
         char *sums = of->sums;
-        for (int64_t n = begin; n < end; n += height, sums += of->tiles * SUMS_BYTES) {
-            strip from = {(const char *)a->w + n * stride + s * STEP * pyxglm_itemsize(dtype),
-                          stride, min_i64(height, end - n), a->K - s * STEP, NULL};
-            const int64_t blocks = blocks_of(from.outputs);
-            if (few) {
-                from.ahead = (const char *)a->w + (n + height) * stride +
-                             s * blocks * TILE_BYTES * pyxglm_itemsize(dtype) / 2;
-                multiply(sums, of->panel, &from,
-                         of->x_tiles ? of->x_tiles + s * X_BYTES(dtype) : x_chunk, steps, blocks, s == 0,
-                         dtype, 1);
-                continue;
-            }
+        for (int64_t n = begin; n < end; n += STRIP) {
+            const strip from = strip_at(a, n, end, s, dtype);
             for (int64_t step = 0; step < steps; step++)
-                for (int64_t block = 0; block < blocks; block++)
-                    split_into(of->panel, &from, step, block, dtype);
-            for (int64_t t = 0; t < of->tiles; t++)
-                multiply(sums + t * SUMS_BYTES, of->panel, &from,
-                         of->x_tiles + (t * all_steps + s) * X_BYTES(dtype), steps, blocks, s == 0, dtype,
-                         0);
+                split_step(of->panel + step * PANEL_BYTES(dtype), &from, step, dtype);
+            ahead next = {next_panel(a, begin, end, n, s, dtype), run, from.stride, run};
+            const meanwhile also = {&next, lines, NULL, NULL, 0};
+            for (int64_t t = 0; t < of->tiles; t += 2, sums += 2 * SUMS_BYTES) {
+                const char *x = of->x_tiles + (t * all_steps + s) * X_BYTES(dtype);
+                if (t + 1 < of->tiles)
+                    chunk(sums, of, x, steps, s == 0, &also, 2, dtype);
+                else
+                    chunk(sums, of, x, steps, s == 0, &also, 1, dtype);
+            }
         }
     }
     const char *sums = of->sums;
-    for (int64_t n = begin; n < end; n += height)
-        for (int64_t t = 0; t < of->tiles; t++, sums += SUMS_BYTES)
-            finish_strip(of, sums, of->m0 + t * TOKENS, n, min_i64(n + height, end));
+    for (int64_t n = begin; n < end; n += STRIP, sums += pairs * 2 * SUMS_BYTES)
+        for (int64_t t = 0; t < of->tiles; t++)
+            finish_strip(of, sums + t * SUMS_BYTES, of->m0 + t * TOKENS, n,
+                         min_i64(n + STRIP, end));
 }
 
 INLINE_AMX void linear(const pyxglm_linear_args *a, int64_t begin, int64_t end, int dtype)
 {
     if (begin >= end || a->M <= 0)
         return;
-    _Alignas(64) char panel[STEPS * BLOCKS * 2 * TILE_BYTES], own_sums[SUMS_BYTES];
+    _Alignas(64) char panel[PANEL_MOST], own_sums[2 * SUMS_BYTES];
     const int64_t tile_bytes = steps_of(a->K) * X_BYTES(dtype); /* of 16 tokens */
     const int64_t most_tiles = (min_i64(a->M, SLAB) + TOKENS - 1) / TOKENS;
-    const int64_t sums_bytes = GROUP / STRIP * most_tiles * SUMS_BYTES;
+    const int64_t sums_bytes = most_tiles > 2 ? GROUP / STRIP * (most_tiles + 1) * SUMS_BYTES : 0;
     const int64_t x_bytes = a->packed ? 0 : most_tiles * tile_bytes;
     char *memory = NULL; /* without: 16 tokens at a time, the same bits */
-    if (most_tiles > 1 || x_bytes)
+    if (sums_bytes + x_bytes)
         memory = pyxglm_scratch(PYXGLM_SCRATCH_KERNEL, (size_t)(sums_bytes + x_bytes));
-    const int64_t tokens = memory && most_tiles > 1 ? SLAB : TOKENS;
+    const int64_t tokens = memory ? SLAB : a->packed ? 2 * TOKENS : TOKENS;
 
     tiles_begin();
     for (int64_t m = 0; m < a->M; m += tokens) {
         slab of = {.a = a, .m0 = m, .m1 = min_i64(m + tokens, a->M), .panel = panel};
         of.tiles = (of.m1 - m + TOKENS - 1) / TOKENS;
-        of.sums = of.tiles > 1 ? memory : own_sums;
+        of.sums = of.tiles > 2 ? memory : own_sums;
         if (a->packed) {
             of.x_tiles = (const char *)a->packed + m / TOKENS * tile_bytes;
         } else if (memory) {
@@ -261,10 +214,14 @@ INLINE_AMX void linear(const pyxglm_linear_args *a, int64_t begin, int64_t end, 
                      dtype);
             of.x_tiles = memory + sums_bytes;
         }
-        const int64_t height = of.tiles > 1 ? STRIP : FEW_STRIP;
-        const int64_t outputs = of.tiles > 1 ? GROUP : FEW_STRIP;
-        for (int64_t n = begin; n < end; n += outputs)
-            group(&of, n, min_i64(n + outputs, end), height, dtype);
+        const int64_t height = of.tiles > 2 ? GROUP : STRIP;
+        for (int64_t n = begin; n < end; n += height)
+            if (of.tiles > 2)
+                group(&of, n, min_i64(n + height, end), dtype);
+            else if (of.tiles == 2)
+                stream(&of, n, min_i64(n + height, end), 2, dtype);
+            else
+                stream(&of, n, min_i64(n + height, end), 1, dtype);
     }
     tiles_end();
 }

@@ -102,19 +102,22 @@ INLINE512 void split_weights(char *tile, const char *w, int whole, __mmask16 fir
                        paired(rest_of(a, a_hi), _mm512_and_si512(rest_of(b, b_hi), upper)));
 }
 
-/* Tiles of `rows` <= 16 rows of weights and `inputs` <= 32 of them; 0 elsewhere. */
-INLINE512 void split_tile(char *tile, const char *w, int64_t w_stride, int64_t rows,
-                          int64_t inputs, int dtype)
+/* Rows [begin, end) of the tiles of `rows` <= 16 rows of weights and `inputs` <= 32
+ * of them; 0 elsewhere. */
+INLINE512 void split_rows(char *tile, const char *w, int64_t w_stride, int64_t rows,
+                          int64_t inputs, int64_t begin, int64_t end, int dtype)
 {
-    if (rows >= TILE_ROWS && inputs >= STEP) {
-        for (int64_t r = 0; r < TILE_ROWS; r++)
-            split_weights(tile + r * TILE_ROW_BYTES, w + r * w_stride, 1, 0, 0, dtype);
-        return;
+    const int whole = rows >= end && inputs >= STEP;
+#pragma GCC unroll 1
+    for (int64_t r = begin; r < end; r++) {
+        char *to = tile + r * TILE_ROW_BYTES;
+        if (whole)
+            split_weights(to, w + r * w_stride, 1, 0, 0, dtype);
+        else
+            split_weights(to, w + (r < rows ? r : 0) * w_stride, 0,
+                          first_lanes(r < rows ? inputs : 0),
+                          first_lanes(r < rows ? inputs - LANES : 0), dtype);
     }
-    for (int64_t r = 0; r < TILE_ROWS; r++)
-        split_weights(tile + r * TILE_ROW_BYTES, w + (r < rows ? r : 0) * w_stride, 0,
-                      first_lanes(r < rows ? inputs : 0),
-                      first_lanes(r < rows ? inputs - LANES : 0), dtype);
 }
 
 /* === Activations ========================================================== */

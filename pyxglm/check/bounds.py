@@ -79,11 +79,12 @@ def chain(n: int) -> float:
 def coarse_tiles(K: int) -> float:
     """Return the most roundings that a term meets in tiles of rounded numbers.
 
-    As in `tiles`, with one product a step that leaves nothing out:
+    As in `tiles`, with one product a step that leaves nothing out, and 256 inputs an
+    accumulator:
 
-    (min(K, 16) - 1) + 1 + (steps - 1) + K/128 + 1
+    (min(K, 16) - 1) + 1 + (steps - 1) + K/256 + 1
     """
-    return min(K, 16) + max(min(-(-K // 32), 4), 1) + K / 128
+    return min(K, 16) + max(min(-(-K // 32), 8), 1) + K / 256
 
 
 def tiles(K: int) -> float:

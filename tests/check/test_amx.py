@@ -153,7 +153,11 @@ WAYS = [(native, lambda x: x, ("float16", "bfloat16"))]
 WAYS += [(native_coarse, round_to_bfloat16, ("float32", "float16", "bfloat16"))]
 for ops, rounded, dtype in [(ops, f, dtype) for ops, f, dtypes in WAYS for dtype in dtypes]:
     # More than a slab of tokens, a group of outputs, a chunk of inputs; and each just missed.
-    for M, N, K in ((530, 300, 140), (257, 70, 129), (16, 513, 257), (1, 777, 1023), (300, 1, 0)):
+    # One tile of tokens, two, three; strips of outputs with one block, and with two.
+    for M, N, K in (
+        (530, 300, 140), (257, 70, 129), (16, 513, 257), (1, 777, 1023), (300, 1, 0),
+        (17, 64, 544), (32, 49, 96), (33, 48, 65), (48, 33, 31), (15, 5, 0),
+    ):  # fmt: skip
         x = rng.standard_normal((M, K)).astype(np.float32)
         w = convert(rng.standard_normal((N, K)).astype(np.float32), dtype)
         y = ops.linear(x, w)
