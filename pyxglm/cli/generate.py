@@ -23,6 +23,8 @@ from pyxglm.cli.generation_options import (
 from pyxglm.cli.terminal import Output, Progress, both_terminals
 from pyxglm.cli.together import check_asked, check_together, told_at_the_end
 
+BATCH_SIZE = 8  # prompts of --jsonl at a time, unless asked
+
 EXAMPLES = """\
   pyxglm generate "La capitale du Japon est"
   pyxglm generate --temp 0.8 --top-p 0.95 --seed 7 "Once upon a time"
@@ -61,9 +63,8 @@ def parser() -> Parser:
     parser.add_argument(
         "--batch-size",
         type=int,
-        default=8,
         metavar="N",
-        help="prompts of --jsonl at a time (default: 8)",
+        help=f"prompts of --jsonl at a time (default: {BATCH_SIZE})",
     )
     parser.add_argument(
         "--shortlist",
@@ -98,7 +99,7 @@ def run(words: list[str], output: Output) -> None:
 
         converse(call, prompts[0]["prompt"], output, echo=not arguments.no_echo)
     elif arguments.jsonl is not None:
-        write_lines(call, prompts, arguments.batch_size, output)
+        write_lines(call, prompts, arguments.batch_size or BATCH_SIZE, output)
     elif streams:
         write_as_it_comes(call, prompts[0]["prompt"], output, echo=not arguments.no_echo)
     else:
@@ -116,7 +117,8 @@ def opened(arguments: argparse.Namespace) -> Call:
     defaults.updated(**{name: getattr(defaults, name, None) for name in asked})  # names, above all
     given = {name: value for name, value in asked.items() if value is not None}
     check_values({**defaults.to_dict(), **given})
-    check_integer("batch_size", arguments.batch_size, 1)
+    if arguments.batch_size is not None:
+        check_integer("batch_size", arguments.batch_size, 1)
     name, place = where(arguments)
     computing = how(arguments)
 

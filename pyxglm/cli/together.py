@@ -24,6 +24,8 @@ def check_together(arguments: argparse.Namespace) -> None:
     if arguments.no_echo and (arguments.json or arguments.jsonl is not None):
         way = "--json" if arguments.json else "--jsonl"
         raise UsageError(f"--no-echo is given with {way}, which tells the prompt too")
+    if arguments.batch_size is not None and arguments.jsonl is None:
+        raise UsageError("--batch-size is given without --jsonl, whose prompts it counts")
     if arguments.num_assistant_tokens is not None and arguments.assistant_model is None:
         raise UsageError("--num-assistant-tokens is given without --assistant-model")
 

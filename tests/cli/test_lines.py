@@ -40,6 +40,12 @@ def test_batches_hold_every_prompt_once_and_the_first_that_is_left(lengths, size
     assert left == []
 
 
+def test_a_batch_holds_one_prompt_at_least(pyxglm, file):
+    result = pyxglm("generate", "--jsonl", file, "--batch-size", 0)
+    assert (result.code, result.out) == (2, "")
+    assert result.err == "pyxglm: batch_size is 0, expected 1 or more\n"
+
+
 class TestAsSoonAsTheyAreKnown:
     @pytest.fixture
     def interrupted(self, monkeypatch):

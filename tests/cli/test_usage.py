@@ -85,7 +85,7 @@ def one_line(result) -> str:
         ),
         (["generate", "a", "--beams", "2", "--penalty-alpha", "0.5"], "num_beams is 2, expected"),
         (["generate", "a", "--force-words", "b"], "num_beams is 1, expected 2 or more: force_wo"),
-        (["generate", "a", "--batch-size", "0"], "batch_size is 0, expected 1 or more"),
+        (["generate", "a", "--batch-size", "2"], "--batch-size is given without --jsonl"),
         (["generate", "a", "--num-beam-groups", "2"], "num_beams is 1, expected a multiple of"),
         (["generate", "a", "--revision", "x"], "--revision is given without -m MODEL"),
         (["info", "--cache-dir", "x"], "--cache-dir is given without -m MODEL"),
