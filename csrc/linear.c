@@ -10,6 +10,9 @@
 /* Of a piece: so few that the last is soon done, and so many that all of x, which each
  * piece reads anew, serves 128 outputs at least of K = 4096. */
 #define MAX_WEIGHT_BYTES 2097152
+/* Outputs of a piece on tiles, of more than two blocks of rows: all share one reading of
+ * x, which has three parts there and, for a large K, comes from beyond L2. */
+#define TILES_OUTPUTS 256
 #define COPY_ROWS 12    /* from so many rows of x and outputs on */
 #define COPY_OUTPUTS 64 /* a copy of x pays */
 
@@ -92,17 +95,6 @@ pyxglm_linear_fn *pyxglm_linear_kernel(const pyxglm_kernels *table, int dtype, i
     return coarse ? table->linear_coarse[dtype] : table->linear[dtype];
 }
 
-/* How many outputs a kernel takes together. */
-static int64_t outputs_of(pyxglm_linear_fn *kernel)
-{
-#if PYXGLM_X86
-    if (on_tiles(kernel))
-        return PYXGLM_LINEAR_TILE_AMX;
-#endif
-    (void)kernel;
-    return PYXGLM_LINEAR_TILE;
-}
-
 /* Whether x will be prepared, and how much memory that takes grows with its rows. */
 static int prepares(const pyxglm_linear_args *a, pyxglm_linear_fn *kernel, int dtype, int coarse)
 {
@@ -174,16 +166,31 @@ static void linear_outputs(void *context, int64_t begin, int64_t end)
     job->kernel(job->a, begin, end);
 }
 
+/* How many outputs a thread takes at a time. */
+static int64_t piece_of(const pyxglm_linear_args *a, pyxglm_linear_fn *kernel, int dtype)
+{
+    const int64_t row_bytes = max_i64(1, a->K * pyxglm_itemsize(dtype));
+    int64_t piece = grain_of(a->N, a->M * a->K, MIN_PRODUCTS), together = PYXGLM_LINEAR_TILE;
+#if PYXGLM_X86
+    if (on_tiles(kernel)) {
+        const int64_t share = ceil_div(a->N, pyxglm_get_num_threads());
+        together = PYXGLM_LINEAR_TILE_AMX;
+        if (a->M > 2 * PACKED_BLOCK)
+            piece = max_i64(piece, min_i64(share, TILES_OUTPUTS));
+    }
+#else
+    (void)kernel;
+#endif
+    piece = min_i64(piece, max_i64(1, MAX_WEIGHT_BYTES / row_bytes));
+    return ceil_div(piece, together) * together;
+}
+
 static int run(const pyxglm_linear_args *a, int dtype, int level, int coarse)
 {
     const pyxglm_kernels *table = pyxglm_table(level);
     if (!table)
         return PYXGLM_NO_LEVEL;
     pyxglm_linear_fn *const kernel = pyxglm_linear_kernel(table, dtype, coarse);
-    const int64_t row_bytes = max_i64(1, a->K * pyxglm_itemsize(dtype));
-    int64_t grain = grain_of(a->N, a->M * a->K, MIN_PRODUCTS);
-    grain = min_i64(grain, max_i64(1, MAX_WEIGHT_BYTES / row_bytes));
-    grain = ceil_div(grain, outputs_of(kernel)) * outputs_of(kernel);
     /* What is prepared of x stays small: a slab of rows at a time, and every
      * slab reads the weights again. Without rows there is nothing to write. */
     const int64_t slab = prepares(a, kernel, dtype, coarse) ? MAX_ROWS : a->M;
@@ -198,7 +205,7 @@ static int run(const pyxglm_linear_args *a, int dtype, int level, int coarse)
         if (status != PYXGLM_OK)
             return status;
         linear_job job = {kernel, &part};
-        pyxglm_parallel(linear_outputs, &job, a->N, grain);
+        pyxglm_parallel(linear_outputs, &job, a->N, piece_of(a, kernel, dtype));
     }
     return PYXGLM_OK;
 }
