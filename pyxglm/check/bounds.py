@@ -5,7 +5,8 @@ of Numerical Algorithms", ch. 3). With u = 2⁻²⁴, half the spacing of float3
 
     operation    bound on |kernel - reference|
     -----------  -----------------------------------------------------------------------
-    sums         chain(n) u Σ|aᵢbᵢ|, chain(n) = n/8 + 5: kernels add up in 8 lanes or more
+    sums         chain(n) u Σ|aᵢbᵢ|, chain(n) = n/8 + 5: kernels add up in 8 lanes or more,
+                 but for attention, where lanes are queries: one by one, n + 1
     embed        2u (|E s| + |p|)
     layer_norm   |w z| (chain u + (δ/σ)² + 8u) + |w| δ/σ + 2u (|w z| + |b|), where
                  z = (x - µ)/σ and δ = chain u mean|x| is the error of the mean
@@ -21,8 +22,8 @@ of Numerical Algorithms", ch. 3). With u = 2⁻²⁴, half the spacing of float3
     linear_coarse   the same, against the product of the rounded numbers
     attention    Σ |v| min(p (E + (2n + 8) u), 1), n visible keys; a weight's error is
                  E = exp(e) (1 + Σ p (exp(e) - 1)) - 1, or e + Σ p e if that is small, and
-                 e = chain(K) u Σ|q k| + u d + 5u (n/16 + 1): a score, its distance to the
-                 maximum, and the rescaling at every block of 16 keys
+                 e = (K + 1) u Σ|q k| + u d + 5u (n/64 + 1): a score, its distance to the
+                 maximum, and the rescaling at every block of 64 keys
 
 Elementary functions are granted 4u. To all of it comes TINY = 2⁻¹²⁶ a term:
 subnormal numbers may be lost. Where an intermediate result exceeds float32
@@ -72,7 +73,7 @@ def _settled(one: Truth) -> Truth:
 
 
 def chain(n: int) -> float:
-    """Return the most roundings that a term of a sum of n products meets."""
+    """Return the most roundings that a term of a sum of n products meets, in 8 lanes or more."""
     return n / 8 + 5
 
 
@@ -264,7 +265,7 @@ def _one_sequence(
     size = np.where(none_T1, 0.0, np.abs(q_HTK) @ np.abs(k_HSK).swapaxes(-1, -2))
     top = np.where(counted_TS, scores, -np.inf).max(axis=-1, keepdims=True, initial=-np.inf)
     n_T1 = counted_TS.sum(axis=-1, keepdims=True)
-    error = U * (chain(K) * size + (top - scores) + 5 * (n_T1 / 16 + 1))
+    error = U * ((K + 1) * size + (top - scores) + 5 * (n_T1 / 64 + 1))
     error = np.where(p_HTS > 0, error, 0.0)
     # Exactly, not to first order: large scores may have large errors.
     of_sum = np.log1p((p_HTS * np.expm1(error)).sum(axis=-1, keepdims=True))

@@ -109,6 +109,21 @@ def test_attention(level, arguments):
         assert_close(weights_BHTS[b], weights)
 
 
+@pytest.mark.parametrize("T", [1, 8, 19])
+@pytest.mark.parametrize("K", [16, 64, 128])
+def test_attention_whose_roundings_all_go_one_way(level, T, K):
+    """Half a unit in the last place of 64 and a little, or less, at each of K - 1 additions."""
+    q_BHTK = np.ones((1, 1, T, K), np.float32)
+    k_BHSK = np.float32([0.51 * 2**-17, 0.49 * 2**-17]).reshape(1, 1, 2, 1).repeat(K, axis=-1)
+    k_BHSK[..., 0] = 64
+    v_BHSK = np.float32([1, 0]).reshape(1, 1, 2, 1).repeat(K, axis=-1)
+    arguments = {"q_BHTK": q_BHTK, "k_BHSK": k_BHSK, "v_BHSK": v_BHSK, "causal": False}
+    out_BHTK, _ = native.attention(**arguments)
+    rest = dict.fromkeys(("keys_BS", "visible_BTS", "head_mask_H", "return_weights"))
+    case = Case("attention", "float32", by_sequence(rest | arguments), "normal")
+    assert_close(out_BHTK[0], truth(case)["out"][0])
+
+
 @SETTINGS
 @given(
     arguments=arrays_for(reference.attention, dtype="float32", patterns=PATTERNS),
