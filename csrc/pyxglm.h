@@ -30,7 +30,8 @@
 
 /* === Instruction sets ==================================================== */
 
-/* Levels, each of which overrides what it has of the one before it. */
+/* Levels. Each overrides what it has of the one below: x86's of the one before it,
+ * NEON's of plain C. */
 enum {
     PYXGLM_SCALAR = 0,  /* plain C, complete: the second reference */
     PYXGLM_AVX2 = 1,    /* AVX2 + FMA + F16C */
@@ -113,9 +114,9 @@ typedef struct pyxglm_linear_args {
     int64_t M, N, K, y_stride;
     const void *packed; /* x as the level's kernel wants it, shared by its ranges;
                            NULL: it makes it itself, or does without. Set by
-                           pyxglm_run_linear. */
+                           the pyxglm_run_ calls of `linear` and the head. */
     const float *rounded; /* (M, K): x rounded to bfloat16, which coarse kernels read
-                             that do not get x `packed`. Set by pyxglm_run_linear_coarse. */
+                             that do not get x `packed`. Set by the coarse ones. */
 } pyxglm_linear_args;
 typedef void pyxglm_linear_fn(const pyxglm_linear_args *a, int64_t begin, int64_t end);
 
@@ -138,7 +139,8 @@ typedef struct pyxglm_sequence {
 
 /* max = the largest of x;  sum = sum_i exp(x_i - max), of `width` > 0 numbers.
  *
- * What a log-sum-exp needs of a block of logits. A NaN makes the sum NaN. */
+ * What a log-sum-exp needs of a block of logits. A NaN makes the sum NaN;
+ * what max is then is not said. */
 typedef void pyxglm_exp_sum_fn(const float *x, int64_t width, float *max, float *sum);
 
 /* weights = softmax(mask(q k^T)) * head_mask;  out = weights v

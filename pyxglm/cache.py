@@ -25,8 +25,7 @@ LayerPast = tuple[Array, ...]
 class _OneThread:
     """Lets one thread at a time do what is inside ``with``; another gets an error.
 
-    It takes a fraction of a microsecond. A thread may do so inside of what it
-    does.
+    It takes a fraction of a microsecond. The thread that is inside may enter again.
     """
 
     def __init__(self) -> None:
@@ -215,7 +214,7 @@ class KVCache(Sequence[LayerPast]):
         Raises
         ------
         ValueError
-            If there are fewer.
+            If `length` is no whole number from 0 to as many as are remembered.
         """
         whole = isinstance(length, (int, np.integer)) and not isinstance(length, bool)
         if not whole or not 0 <= length <= self.length:

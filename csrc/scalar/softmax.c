@@ -1,8 +1,8 @@
 /* Softmax and its logarithm. Reference: pyxglm/ops/reference.py.
  *
  * The maximum is subtracted first. NaN must come through: comparisons with it
- * are false, so it does not become the maximum, but its exp is NaN, and so is
- * the sum. */
+ * are false, so it becomes the maximum only if it comes first; either way an exp
+ * is NaN, and so is the sum. */
 #include "scalar.h"
 
 #include <math.h>

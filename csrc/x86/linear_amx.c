@@ -25,7 +25,7 @@
  * Larger chunks would need fewer additions outside of the tiles, and round more.
  *
  * More than 32 tokens: 32 outputs by a chunk are split once into a panel in
- * L1 (16 KiB), and up to 256 tokens pass by it, whose tiles (196 KiB a chunk) and
+ * L1 (16 KiB), and up to 256 tokens pass by it, whose tiles (192 KiB a chunk) and
  * sums (256 KiB) stay in L2. Meanwhile memory is asked for what the next panel
  * will be made of.
  *

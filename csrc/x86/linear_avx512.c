@@ -19,10 +19,10 @@
  *
  * For one row, memory is the limit. A row of 16-bit weights at a time, read
  * from first to last, comes at 94 % of the speed of a plain read loop, tiles of
- * 4 rows at 80 % (one chain of FMAs takes 8 bytes a cycle, more than comes;
- * 32-bit weights would need twice that, and stay with 4; of 8 bits it takes 4,
- * too few). The prefetch runs
- * 16 KiB ahead: a row of 2 KiB ends before the hardware has understood it. */
+ * 4 rows at 80 % (one chain of FMAs takes 8 bytes a cycle, more than comes; of
+ * 8 bits it takes 4, too few). Of 32-bit weights 4 rows at a time are faster. The
+ * prefetch runs 16 KiB ahead: a row of 2 KiB ends before the hardware has
+ * understood it. */
 #include "finish_avx512.h"
 
 #define COLUMNS 4           /* weight rows of a tile */

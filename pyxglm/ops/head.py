@@ -4,6 +4,9 @@ The logits of N positions are N times 256,008 numbers. A decoder wants the best
 few of a row, a scorer the logit of one target and the log of the sum of all
 exponentials: so no more than a part of the logits exists at a time. These
 operations belong to `ops.reference`, where the others are.
+
+In names as `values_NK`, K is the k best tokens of a position (no head width), and
+the B of `sums_NB` is blocks of the vocabulary (no batch).
 """
 
 from __future__ import annotations
@@ -32,8 +35,9 @@ def head_top(hidden_ND: Array, head_VD: Array, k: int) -> tuple[Array, Array]:
         values[0] ≥ values[1] ≥ … ≥ values[k-1] ≥ every other logit
 
     NaN is better than any number, and of equals the lower id is better: the
-    best is what ``logits.argmax()`` finds. (As a product of few rows, a logit
-    has the bits that `linear` gives it.)
+    best is what ``logits.argmax()`` finds. (Positions are taken 32 at a time, and a
+    logit has the bits that `linear` gives it among those: BLAS may add up products of
+    other heights in other orders.)
 
     Returns
     -------

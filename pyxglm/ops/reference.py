@@ -3,8 +3,8 @@
 The letters in array names are those of the key at the top of `decoder.py`.
 An operation computes in the dtype of its activations, float32 or float64;
 weights may be stored narrower (float16, bfloat16) and are widened as they are
-used. Nothing here is fast on purpose, and nothing but `cache_append` changes its
-arguments.
+used. Nothing here is fast on purpose, and nothing changes its arguments but
+`cache_append`, and `attention` the `out_BHTK` that it is given.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def sinusoidal_positions(rows: int, width: int, padding_row: int | None = 1) -> 
     tensor2tensor; transformers `XGLMSinusoidalPositionalEmbedding`.)
 
     The published models were trained with angles rounded to float32, which at
-    p near 2000 moves entries by up to 1e-4. So the roundings are kept where
+    p near 2000 moves entries by up to 1.6e-4. So the roundings are kept where
     they matter: frequencies and angles are float32, correctly rounded.
 
     >>> row_D = sinusoidal_positions(3, 4)[2].astype(float)
@@ -249,12 +249,12 @@ def attention(
         weights = softmax(mask(q kᵀ)) * head_mask
         out     = weights v
 
-    The queries arrive scaled by K ** -0.5 (Vaswani et al. 2017, eq. 1). A key
-    that may not be seen gets the lowest finite score, not minus infinity: its
-    weight is exactly 0 next to any other key, and a query that may see nothing
-    at all spreads its weight evenly over all S keys, as in transformers.
-    `head_mask_H` multiplies the weights after the softmax. The result is written
-    to `out_BHTK` if that is given, else to a new array.
+    The queries arrive scaled by K ** -0.5 (Vaswani et al. 2017, eq. 1). A key that
+    may not be seen (`causal`, `keys_BS`, `visible_BTS`: see `visible_keys`) gets the
+    lowest finite score, not minus infinity: its weight is exactly 0 next to any
+    other key, and a query that may see nothing at all spreads its weight evenly over
+    all S keys, as in transformers. `head_mask_H` multiplies the weights after the
+    softmax. The result is written to `out_BHTK` if given, else to a new array.
 
     Returns
     -------

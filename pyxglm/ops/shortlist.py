@@ -10,10 +10,12 @@ The interval of a logit: with a row w ≈ scale · code of the head, and a hidde
 
     |w·h - scale (code·h)|  ≤  ‖w - scale · code‖ ‖h‖           (Cauchy-Schwarz)
 
-and float32 rounds each of K products and sums by u = 2⁻²⁴ at most (Higham 2002,
+and float32 rounds each of D products and sums by u = 2⁻²⁴ at most (Higham 2002,
 ch. 3), of the logit and of the score alike:
 
-    radius = ‖w - scale · code‖ + 1.01 (K + 16) u (2 ‖w‖ + ‖w - scale · code‖)
+    radius = ‖w - scale · code‖ + 1.01 (D + 16) u (2 ‖w‖ + ‖w - scale · code‖)
+
+The K of `values_NK` and its like is the k best tokens, as in `head`.
 """
 
 from __future__ import annotations
