@@ -19,7 +19,12 @@ from typing import Any
 import torch
 from golden.oracle import build
 from golden.record_greedy import CONFIG
-from transformers import DisjunctiveConstraint, PhrasalConstraint, XGLMForCausalLM
+from transformers import (
+    DisjunctiveConstraint,
+    PhrasalConstraint,
+    StoppingCriteriaList,
+    XGLMForCausalLM,
+)
 
 from pyxglm import tiny
 
@@ -145,6 +150,11 @@ def constrained() -> Iterator[dict[str, Any]]:
                  bad_words_ids=[[12]], **ends)  # fmt: skip
     yield random("constraints", 1086, constraints=[["phrasal", [7, 8]],
                  ["disjunctive", [[5, 6, 7], [9, 10]]]], **ends)  # fmt: skip
+    for beams, kept, stop_at in ((3, 1, 6), (4, 1, 7), (4, 3, 8), (5, 2, 10)):
+        yield random(f"constrained_stopped_{beams}_{kept}", 1090 + stop_at, num_beams=beams,
+                     num_return_sequences=kept, force_words_ids=forced["a_phrase"],
+                     stop_at=stop_at)  # fmt: skip
+    yield bundled("constrained_stopped", num_beams=3, force_words_ids=[[99]], stop_at=9)
     yield bundled("constrained", num_beams=4, force_words_ids=[[634], [10, 4]],
                   num_return_sequences=2)  # fmt: skip
     yield bundled("constrained_choice", "texts", num_beams=5, force_words_ids=[[[33], [634, 5]]],
@@ -207,6 +217,9 @@ def answer(call: dict[str, Any], noise: int = 0) -> dict[str, Any]:
     decay = settings.get("exponential_decay_length_penalty")
     if decay:
         settings["exponential_decay_length_penalty"] = tuple(decay)
+    if stop_at := settings.pop("stop_at", None):  # a length
+        rule = [lambda ids_BS, scores: ids_BS.shape[1] >= stop_at]
+        settings["stopping_criteria"] = StoppingCriteriaList(rule)
     ids_BT = torch.tensor(PROMPTS[call["prompts"]])
     with torch.no_grad():
         if noise:

@@ -27,6 +27,8 @@ def generate(call: dict[str, Any], model: XGLMForCausalLM, **more: Any) -> Any:
     settings = dict(call["settings"])
     if "constraints" in settings:
         settings["constraints"] = [KINDS[kind](ids) for kind, ids in settings["constraints"]]
+    if stop_at := settings.pop("stop_at", None):
+        settings["stopping_criteria"] = [lambda ids_BS, scores: ids_BS.shape[1] >= stop_at]
     ids_BT = np.array(GOLDEN["prompts"][call["prompts"]])
     mask_BT = (ids_BT != 1).astype(int)
     found = model.generate(

@@ -128,29 +128,32 @@ class Group:
         """
         if self.done:
             return
+        stopped_G = which_G & (totals_G > -np.inf)
+        kept_G = totals_G.copy()
+        totals_G[stopped_G] = -np.inf
+        is_last = not (totals_G > -np.inf).any()
         ended = bool(self._eos_ids) and len(lines.history) < self._longest
-        for beam in np.flatnonzero(which_G & (totals_G > -np.inf)):
-            self._keep(int(beam), totals_G[beam], lines, ended=ended)
-            totals_G[beam] = -np.inf
-        if not (totals_G > -np.inf).any():
+        self._keep_those(stopped_G, kept_G, lines, is_last=is_last, ended=ended)
+        if is_last:
             self._fill_up(lines)
 
     def finish(self, totals_G: Array, lines: Lines) -> None:
-        """Keep what has not ended, unless the search was over before: it is now.
+        """Keep what has not ended, unless the search was over before: it is now."""
+        if not self.done:
+            self._keep_those(np.ones(self._size, bool), totals_G, lines, is_last=True)
+            self.done = True
 
-        Beams that miss constraints are kept only if too few others meet them.
-        """
-        if self.done:
-            return
-        meets_G = np.ones(self._size, bool)
+    def _keep_those(
+        self, which_G: Array, totals_G: Array, lines: Lines, *, is_last: bool, ended: bool = False
+    ) -> None:
+        """Keep some beams; such as miss constraints only as the last, if too few meet them."""
+        meets_G = which_G
         if self._states is not None:
-            meets_G = np.array([state.completed for state in self._states])
-        for beam in np.flatnonzero(meets_G):
-            self._keep(int(beam), totals_G[beam], lines)
-        if meets_G.sum() < self._least:
-            for beam in np.flatnonzero(~meets_G):
-                self._keep(int(beam), totals_G[beam], lines)
-        self.done = True
+            meets_G = which_G & np.array([state.completed for state in self._states])
+        needs_more = is_last and meets_G.sum() < self._least
+        for some_G in (meets_G, which_G & ~meets_G & needs_more):
+            for beam in np.flatnonzero(some_G):
+                self._keep(int(beam), totals_G[beam], lines, ended=ended)
 
     def _fill_up(self, lines: Lines) -> None:
         """End the search where nothing can follow; what had no chance fills up the texts."""
