@@ -156,6 +156,18 @@ def generate(
     UserWarning
         If the batch is padded on the right, if settings are given that the
         strategy does not use, or both lengths are.
+
+    Notes
+    -----
+    The ids are those of transformers 4.37.2, but where that does not do what
+    its documentation says: here `encoder_repetition_penalty` weighs on every beam of
+    a prompt, `guidance_scale` follows beams that change places, and
+    `exponential_decay_length_penalty` lets no text end before `min_new_tokens`.
+    ``eos_token_id=None`` means that nothing ends a text, not the model's own end.
+    The scores kept of a constrained search are the step's, without the beams' sums.
+    Refused are a prompt as long as `max_length`, or of padding alone,
+    ``max_new_tokens=0``, a shortest length above the longest, and
+    contrastive search of fewer than two candidates or with beams.
     """
     if batch_size is not None:
         if streamer is not None:

@@ -41,11 +41,12 @@ def generate(call: dict[str, Any], model: XGLMForCausalLM, **more: Any) -> Any:
     return found
 
 
-def check(call: dict[str, Any], found: Any) -> None:
+def check(call: dict[str, Any], found: Any, compute: str = "float32") -> None:
     width = len(GOLDEN["prompts"][call["prompts"]][0])
     assert found.sequences[:, width:].tolist() == call["ids"]
     if call["scores"] is not None:
         scores = found.sequences_scores
+        assert scores.dtype == compute
         np.testing.assert_allclose(scores, call["scores"], rtol=1e-5, atol=1e-5)
 
 
@@ -66,7 +67,7 @@ SOME = [call for call in CALLS if call["seed"] is not None][::5]
 
 @pytest.mark.parametrize("call", SOME, ids=[call["name"] for call in SOME])
 def test_in_float64(call: dict[str, Any]) -> None:
-    check(call, generate(call, model_of(call, "float64")))
+    check(call, generate(call, model_of(call, "float64")), "float64")
 
 
 DETAILED = [call for call in CALLS if "beam_indices" in call]

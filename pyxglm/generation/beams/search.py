@@ -14,6 +14,7 @@ P prompts. A prompt with nothing left to find is not computed any more.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +25,7 @@ from pyxglm.generation.beams.forcing import Next
 from pyxglm.generation.beams.group import Group
 from pyxglm.generation.beams.groups import away_from
 from pyxglm.generation.beams.history import History, Lines
-from pyxglm.generation.beams.hypotheses import Rules, best
+from pyxglm.generation.beams.hypotheses import Hypothesis, Rules, best
 from pyxglm.generation.beams.progress import ConstraintListState
 from pyxglm.generation.one_by_one import keep_scores, last_steps
 from pyxglm.generation.outputs import GenerateBeamDecoderOnlyOutput
@@ -185,10 +186,15 @@ class _Search:
             log_probs_RN = as_rows([text.log_probs_T for text in texts], new, 0)
         return GenerateBeamDecoderOnlyOutput(
             sequences=ids_RS,
-            sequences_scores=np.array([text.score for text in texts]),
+            sequences_scores=_scores(texts, self._totals_PW.dtype),
             beam_indices=as_rows([text.origins_T for text in texts], width, -1),
             log_probs=log_probs_RN,
         )
+
+
+def _scores(texts: list[Hypothesis], dtype: np.dtype[Any]) -> Array:
+    with np.errstate(over="ignore"):  # a penalty may make them infinite
+        return np.array([text.score for text in texts]).astype(dtype)
 
 
 def _groups(plan: Plan, prompt: int) -> list[Group]:
