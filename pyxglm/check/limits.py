@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 import numpy as np
 
@@ -98,15 +99,20 @@ def _timed(work: Callable[[int], None], count: int) -> float:
     ends = [0.0] * count
 
     def part(index: int) -> None:
-        gate.wait()
-        work(index)
+        with suppress(threading.BrokenBarrierError):
+            gate.wait()
+            work(index)
         ends[index] = time.perf_counter()
 
     threads = [threading.Thread(target=part, args=(index,)) for index in range(count)]
-    for thread in threads:
-        thread.start()
-    gate.wait()
-    begun = time.perf_counter()
-    for thread in threads:
-        thread.join()
+    try:
+        for thread in threads:
+            thread.start()
+        gate.wait()
+        begun = time.perf_counter()
+        for thread in threads:
+            thread.join()
+    except BaseException:  # an interrupt: those at the gate would wait for ever
+        gate.abort()
+        raise
     return max(ends) - begun
