@@ -33,6 +33,13 @@ def times(row: dict[str, Any], peer: str) -> float | None:
     return other / own[0] if other and own and own[0] else None
 
 
+def pair_rates(row: dict[str, Any], peer: str, own: str) -> tuple[float, float] | None:
+    """Return the tokens a second of a peer, and of pyxglm (`own`) in its turns with it."""
+    pair = row["pairs"].get(peer, {})
+    found = [pair.get(name, {}).get("tokens_per_second") for name in (peer, own)]
+    return (found[0], found[1]) if all(found) else None
+
+
 def peak(peers: dict[str, Any], kind: str, runtime: str) -> int | None:
     """Return the bytes of memory that a runtime took for one kind of work; None if not known."""
     found = [one for one in peers["memory"].get(runtime, ()) if one["name"] == kind]

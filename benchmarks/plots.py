@@ -95,7 +95,7 @@ def roofline(axes: Axes, found: dict[str, Any], theme: dict[str, Any]) -> bool:
 
 
 def decode(axes: Axes, found: dict[str, Any], theme: dict[str, Any]) -> bool:
-    """Draw generated tokens a second, each runtime beside what reading its weights allows."""
+    """Draw generated tokens a second: each runtime, and pyxglm in the turns it had with it."""
     peers = found.get("peers")
     row = (
         next((row for row in peers["rows"] if row["name"] == "decode_b1"), None) if peers else None
@@ -103,38 +103,39 @@ def decode(axes: Axes, found: dict[str, Any], theme: dict[str, Any]) -> bool:
     if row is None:
         return False
     read = peers["limits"]["read"][str(peers["threads"])]
-    about = [one for one in peers["runtimes"] if pairs.rate(row, one["runtime"])]
-    names = [
-        f"{one['runtime']}\nweights {SHORT.get(one['weights'], one['weights'])}" for one in about
-    ]
-    rates = [pairs.rate(row, one["runtime"]) for one in about]
-    limits = [read / one["weight_bytes"] for one in about]
-    places = range(len(about))
-    axes.barh(
-        places,
-        rates,
-        0.6,
-        color=[theme["series"][not one["runtime"].startswith("pyxglm")] for one in about],
-    )
-    axes.vlines(
-        limits, [i - 0.42 for i in places], [i + 0.42 for i in places], color=theme["ink"],
-        linewidth=2.5, label="what reading the weights once a token allows",
-    )  # fmt: skip
-    for place, rate, limit in zip(places, rates, limits, strict=True):
-        inside = rate > 0.3 * max(limits)
-        axes.text(
-            rate, place, f" {rate:.1f} ({rate / limit:.0%}) ", va="center", fontweight="bold",
-            ha="right" if inside else "left", color=theme["page" if inside else "ink"],
-        )  # fmt: skip
+    size = {one["runtime"]: one["weight_bytes"] for one in peers["runtimes"]}
+    names, stored = [], ""
+    for one in peers["runtimes"]:
+        stored = stored or SHORT.get(one["weights"], one["weights"])  # pyxglm comes first
+        own = one.get("beside", "")
+        if (rates := pairs.pair_rates(row, one["runtime"], own)) is None:
+            continue
+        place = len(names)
+        names.append(f"{one['runtime']}\nweights {SHORT.get(one['weights'], one['weights'])}")
+        for at, rate, runtime, color in (
+            (place - 0.19, rates[0], one["runtime"], theme["series"][1]),
+            (place + 0.19, rates[1], own, theme["series"][0]),
+        ):
+            axes.barh(at, rate, 0.36, color=color)
+            axes.text(
+                rate, at, f"{rate:.1f} ", va="center", ha="right", fontsize=9, fontweight="bold",
+                color=theme["page"],
+            )  # fmt: skip
+            axes.vlines(
+                read / size[runtime], at - 0.19, at + 0.19, color=theme["ink"], linewidth=2.5
+            )
+    if not names:
+        return False
+    for label, color in (("the other", 1), (f"pyxglm, {stored}, in the same turns", 0)):
+        axes.barh(0, 0, color=theme["series"][color], label=label)
+    axes.vlines([], 0, 0, color=theme["ink"], label="reading the weights, at the run's best rate")
     axes.set(
-        yticks=list(places), yticklabels=names, xlabel="tokens / s",
+        yticks=range(len(names)), yticklabels=names, xlabel="tokens / s",
         title=f"Decoding, batch 1, {peers['threads']} threads",
     )  # fmt: skip
-    axes.set_ylim(
-        len(about) - 0.4, -0.7 - 0.09 * len(about)
-    )  # the first on top, and room for the legend
+    axes.set_ylim(len(names) - 0.5, -0.6)  # the first on top
     axes.grid(visible=False, axis="y")
-    axes.legend(loc="upper right", fontsize=9)
+    axes.figure.legend(loc="outside lower center", ncols=3, fontsize=9)
     return True
 
 
