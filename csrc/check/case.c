@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #define NAME_BYTES 24
 #define KIND_BYTES 8
@@ -19,6 +20,9 @@ void fail(const char *path, const char *what)
 case_file case_read(const char *path)
 {
     case_file file = {path, NULL, 0};
+    struct stat about;
+    if (!stat(path, &about) && !S_ISREG(about.st_mode))
+        fail(path, "is no file");
     FILE *stream = fopen(path, "rb");
     if (!stream)
         fail(path, "cannot be opened");

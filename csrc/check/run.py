@@ -143,7 +143,11 @@ def main() -> int:
         folder = Path(name)
         command = [sys.executable, "-m", "pyxglm", "check", "--write-cases", name]
         command += ["--seed", arguments.seed, "--cases", arguments.cases]
-        run(command, cwd=ROOT)
+        try:
+            run(command, cwd=ROOT)
+        except subprocess.CalledProcessError as error:
+            print(error.stdout, end="", file=sys.stderr)
+            return 2
         ways = []
         for way in arguments.ways or WAYS:
             if (tool := missing_tool(way)) is None:

@@ -28,21 +28,23 @@ import numpy as np
 
 from pyxglm.check import head_cases
 from pyxglm.check.bounds import Truth, truth
-from pyxglm.check.cases import KERNEL_DTYPES, OPS
-from pyxglm.check.plan import Filter, cases
+from pyxglm.check.plan import DTYPES, Filter, cases
 from pyxglm.check.problems import Problem, problem
 
 MAGIC = b"PYXGLM01"
 
 
 def write_cases(directory: str | Path, wanted: Filter, seed: int, count: int) -> int:
-    """Write `count` cases of every pattern, operation and dtype; return how many files."""
+    """Write `count` cases of every pattern, operation and dtype; return how many files.
+
+    They are for all instruction sets: `wanted` names none.
+    """
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
     written = 0
-    for op in (*OPS, *head_cases.HEADS):
-        for dtype in OPS[op].dtypes if op in OPS else KERNEL_DTYPES:
-            if wanted.wants(op, dtype, wanted.isa or ""):
+    for op, dtypes in DTYPES.items():
+        for dtype in dtypes:
+            if wanted.wants(op, dtype, ""):
                 for index, (given, known) in enumerate(_problems(op, dtype, seed, count)):
                     path = folder / f"{op}-{dtype}-{index:04}.case"
                     path.write_bytes(MAGIC + b"".join(_records(given, known)))

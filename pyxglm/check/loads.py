@@ -104,7 +104,7 @@ def loads(op: str, dtype: str) -> Iterator[Load]:
         for T in (R, 1):
             given = case(k_BHTK=projected(T), v_BHTK=projected(T), start=0, S=R)
             yield Load(f"T={T}", given, 16 * H * T * K, 0)
-    else:
+    elif op == "attention":
         for T in (R, 1):
             one = {"q_BHTK": projected(T) * np.float32(K**-0.5)}
             one |= {"k_BHSK": drawn((1, H, R, K)), "v_BHSK": drawn((1, H, R, K))}
@@ -114,6 +114,10 @@ def loads(op: str, dtype: str) -> Iterator[Load]:
             moved = 4 * H * K * (2 * T + 2 * R)
             copies = 1 if T == R else max(1, _STREAMED // moved)
             yield Load(f"T={T} S={R}", given, moved, 4 * K * pairs, copies)
+    else:
+        raise ValueError(
+            f"{op} has no load to be timed with, expected one in pyxglm/check/loads.py"
+        )
 
 
 def _copy(array: Array) -> Array:

@@ -45,30 +45,36 @@ class Filter:
         )
 
 
-def variants(wanted: Filter) -> list[Variant]:
-    """Return the kernels of this machine that a filter wants.
+#: The dtypes of weights that each operation is checked with.
+DTYPES = {op: spec.dtypes for op, spec in OPS.items()} | dict.fromkeys(HEADS, KERNEL_DTYPES)
+
+
+def check_names(wanted: Filter) -> None:
+    """Refuse a pattern that matches no name at all.
 
     Raises
     ------
     ValueError
-        If a pattern matches no name at all; the message lists the names.
+        The message lists the names.
     """
-    levels = native.levels()
-    dtypes = {op: spec.dtypes for op, spec in OPS.items()} | dict.fromkeys(HEADS, KERNEL_DTYPES)
     names = {
-        "op": list(dtypes),
-        "isa": list(levels),
-        "dtype": list(dict.fromkeys(dtype for each in dtypes.values() for dtype in each)),
+        "op": list(DTYPES),
+        "isa": list(native.levels()),
+        "dtype": list(dict.fromkeys(dtype for each in DTYPES.values() for dtype in each)),
     }
     for option, known in names.items():
         pattern = getattr(wanted, option)
         if pattern is not None and not fnmatch.filter(known, pattern):
             raise ValueError(f"--{option} is {pattern!r}, expected one of: {', '.join(known)}")
+
+
+def variants(wanted: Filter) -> list[Variant]:
+    """Return the kernels of this machine that a filter wants."""
     return [
         Variant(op, dtype, isa, level)
-        for op in dtypes
-        for dtype in dtypes[op]
-        for isa, level in levels.items()
+        for op in DTYPES
+        for dtype in DTYPES[op]
+        for isa, level in native.levels().items()
         if level is not None
         and wanted.wants(op, dtype, isa)
         # The head is made of kernels of other operations: it is another where its product is.

@@ -77,10 +77,15 @@ def _checked(arguments: argparse.Namespace, output: Output) -> int:
     from pyxglm.check import native, plan, report
 
     wanted_names = plan.Filter(arguments.op, arguments.isa, arguments.dtype)
+    plan.check_names(wanted_names)
     if arguments.write_cases is not None:
         from pyxglm.check.files import write_cases
 
+        if arguments.isa is not None:
+            raise UsageError("--isa is given with --write-cases, whose cases are for all of them")
         count = write_cases(arguments.write_cases, wanted_names, arguments.seed, arguments.cases)
+        if not count:
+            raise UsageError("no case is wanted by --op and --dtype")
         output.write(f"{count} cases (seed {arguments.seed}) in {arguments.write_cases}\n")
         return 0
     wanted = plan.variants(wanted_names)

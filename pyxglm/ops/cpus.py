@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from math import ceil, inf
+from operator import index
 from pathlib import Path
 
 #: Where Linux shows control groups, and which groups this process is in.
@@ -31,16 +32,21 @@ def default_threads() -> int:
     """
     wanted = os.environ.get("PYXGLM_NUM_THREADS")
     if wanted:
-        return checked_threads("PYXGLM_NUM_THREADS", int(wanted) if _is_number(wanted) else wanted)
+        # Python refuses to read thousands of digits.
+        readable = _is_number(wanted) and len(wanted) <= 100
+        return checked_threads("PYXGLM_NUM_THREADS", int(wanted) if readable else wanted)
     return min(allowed_cpus(), MAX_THREADS)
 
 
 def checked_threads(name: str, threads: object) -> int:
     """Return a number of threads, or refuse it with a ValueError that says where it stood."""
-    whole = isinstance(threads, int) and not isinstance(threads, bool)
-    if not whole or not 1 <= threads <= MAX_THREADS:  # type: ignore[operator]
+    try:  # NumPy's whole numbers are welcome
+        number = 0 if isinstance(threads, bool) else index(threads)  # type: ignore[arg-type]
+    except TypeError:
+        number = 0
+    if not 1 <= number <= MAX_THREADS:
         raise ValueError(f"{name} is {threads!r}, expected a whole number from 1 to {MAX_THREADS}")
-    return int(threads)  # type: ignore[call-overload, no-any-return]
+    return number
 
 
 def allowed_cpus() -> int:

@@ -75,6 +75,22 @@ def test_a_seed_repeats_everything(check, tmp_path):
         assert a == b
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--op", "nope"], "--op is 'nope', expected one of: embed, "),
+        (["--dtype", "nope"], "--dtype is 'nope', expected one of: float32, "),
+        (["--op", "relu", "--dtype", "int8"], "no case is wanted by --op and --dtype"),
+        (["--isa", "scalar"], "--isa is given with --write-cases, whose cases are for all of them"),
+    ],
+)
+def test_cases_that_cannot_be_written_are_refused(check, tmp_path, words, message):
+    code, out, err = check(*words, "--cases", 1, "--write-cases", tmp_path)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"pyxglm: {message}")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.fixture
 def quick(monkeypatch):
     """Time little, on one thread."""

@@ -142,3 +142,5 @@ def test_bad_usage(driver, tmp_path):
     assert driver().returncode == 2
     found = driver(tmp_path / "absent")
     assert (found.returncode, found.stderr) == (2, f"{tmp_path / 'absent'}: cannot be opened\n")
+    found = driver(tmp_path)
+    assert (found.returncode, found.stderr) == (2, f"{tmp_path}: is no file\n")
