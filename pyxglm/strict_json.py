@@ -95,30 +95,54 @@ def parse_json(data: bytes, where: str) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise ValueError(f"{where}: byte {error.start} is not UTF-8, expected JSON") from None
     try:
-        value = json.loads(
-            text,
-            object_pairs_hook=_unique,
-            parse_constant=_no_constant,
-            parse_int=_bounded_int,
-            parse_float=_finite_float,
-        )
-        if _SURROGATE_ESCAPE.search(text):
-            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        value = parse_value(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"{where}: not JSON: {error}") from None
-    except UnicodeEncodeError:
-        raise ValueError(f"{where}: a string holds half of a surrogate pair") from None
     except RecursionError:
         raise ValueError(f"{where}: JSON nested too deeply") from None
-    except _RefusalError as refusal:
+    except RefusalError as refusal:
         raise ValueError(f"{where}: {refusal}") from None
     if not isinstance(value, dict):
         raise ValueError(f"{where}: the top is {_kind(value)}, expected a JSON object")  # noqa: TRY004
     return value
 
 
-class _RefusalError(ValueError):
-    """What a hook of the parser objects to; the caller adds where."""
+def parse_value(text: str) -> Any:
+    """Parse one JSON value of any kind, as strictly as `parse_json`.
+
+    Raises
+    ------
+    RefusalError
+        If it is JSON to Python, but two programs may read two things in it.
+    json.JSONDecodeError, RecursionError
+        If it is not JSON, or nested too deeply, as `json.loads` says.
+
+    Examples
+    --------
+    >>> parse_value('"a"'), parse_value("[1, 2.5]")
+    ('a', [1, 2.5])
+    >>> parse_value("NaN")
+    Traceback (most recent call last):
+    ...
+    pyxglm.strict_json.RefusalError: NaN is not a number of JSON
+    """
+    value = json.loads(
+        text,
+        object_pairs_hook=_unique,
+        parse_constant=_no_constant,
+        parse_int=_bounded_int,
+        parse_float=_finite_float,
+    )
+    if _SURROGATE_ESCAPE.search(text):
+        try:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        except UnicodeEncodeError:
+            raise RefusalError("a string holds half of a surrogate pair") from None
+    return value
+
+
+class RefusalError(ValueError):
+    """What is wrong with JSON that Python would take; the caller adds where."""
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -128,29 +152,29 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
-                raise _RefusalError(f"the key {quoted(key)} stands twice in one object")
+                raise RefusalError(f"the key {quoted(key)} stands twice in one object")
             seen.add(key)
     return result
 
 
 def _no_constant(name: str) -> float:
-    raise _RefusalError(f"{name} is not a number of JSON")
+    raise RefusalError(f"{name} is not a number of JSON")
 
 
 def _bounded_int(digits: str) -> int:
     if digits == "-0":
-        raise _RefusalError("the number -0, an integer to some readers and a float to others")
+        raise RefusalError("the number -0, an integer to some readers and a float to others")
     if len(digits) > DIGIT_LIMIT:
-        raise _RefusalError(f"a number of {len(digits)} digits, expected at most {DIGIT_LIMIT}")
+        raise RefusalError(f"a number of {len(digits)} digits, expected at most {DIGIT_LIMIT}")
     return int(digits)
 
 
 def _finite_float(digits: str) -> float:
     if len(digits) > DIGIT_LIMIT:
-        raise _RefusalError(f"a number of {len(digits)} digits, expected at most {DIGIT_LIMIT}")
+        raise RefusalError(f"a number of {len(digits)} digits, expected at most {DIGIT_LIMIT}")
     number = float(digits)
     if not math.isfinite(number):
-        raise _RefusalError(f"the number {quoted(digits)} is beyond float64")
+        raise RefusalError(f"the number {quoted(digits)} is beyond float64")
     return number
 
 

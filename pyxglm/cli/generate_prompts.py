@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
 from pyxglm.cli.arguments import Parser, UsageError, add_text_options, file_text, given_text
 from pyxglm.cli.arguments import stdin_text as standard_input
+from pyxglm.strict_json import RefusalError, parse_value
 
 
 def add_prompt_options(parser: Parser) -> None:
@@ -58,7 +58,10 @@ def given_prompts(arguments: argparse.Namespace) -> list[dict[str, Any]]:
 
 def _prompt(line: str, number: int, name: str, before: str) -> dict[str, Any]:
     try:
-        value = json.loads(line)
+        # It is written back: what no JSON can say would make the results' line none either.
+        value = parse_value(line)
+    except RefusalError as refusal:
+        raise UsageError(f"{name}: line {number}: {refusal}") from None
     except (ValueError, RecursionError):
         value = None
     value = {"prompt": value} if isinstance(value, str) else value

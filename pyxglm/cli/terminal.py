@@ -68,7 +68,7 @@ class Output:
     def write_json(self, value: Any) -> None:
         """Write one JSON value on a line of its own, whole: an interrupt waits until it is out."""
         encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "")
-        line = json.dumps(value, ensure_ascii=encoding != "utf8") + "\n"
+        line = json.dumps(value, ensure_ascii=encoding != "utf8", allow_nan=False) + "\n"
         with _uninterrupted():
             self.write(line)
 

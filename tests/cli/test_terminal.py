@@ -25,6 +25,13 @@ ENDLESS = ("--seed", "1", "-n", "100000", "the cat")
 ASCII = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
 
 
+@pytest.mark.parametrize("number", [float("inf"), float("nan")])
+def test_what_json_cannot_say_is_not_written(capsys, number):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        Output().write_json({"worst": number})
+    assert capsys.readouterr().out == ""
+
+
 class TestInterrupt:
     def test_a_line_of_json_is_written_whole(self, monkeypatch):
         """Other threads, BLAS's above all, take a signal that the main one does not."""

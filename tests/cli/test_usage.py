@@ -162,6 +162,23 @@ def test_bad_files_and_names(pyxglm, tmp_path, words, message):
     assert re.match(message.replace("{tmp}", re.escape(str(tmp_path))), one_line(result))
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"prompt": "x", "score": 1e999}', "the number '1e999' is beyond float64"),
+        ('{"prompt": "x", "score": NaN}', "NaN is not a number of JSON"),
+        ('{"prompt": "x", "prompt": "y"}', "the key 'prompt' stands twice in one object"),
+        (r'"\udc80"', "a string holds half of a surrogate pair"),
+        (r'{"prompt": "x", "note": "\ud800"}', "a string holds half of a surrogate pair"),
+    ],
+)
+def test_lines_that_could_not_be_written_back(pyxglm, tmp_path, line, message):
+    """Refused before the first line, and by name: the job may be long."""
+    path = tmp_path / "prompts.jsonl"
+    path.write_text(f'"x"\n{line}\n')
+    assert one_line(pyxglm("generate", "--jsonl", path, "-n", 2)) == f"{path}: line 2: {message}"
+
+
 @pytest.mark.parametrize("verb", ["generate a", "info"])
 @pytest.mark.parametrize("damage", ["config.json", "model.safetensors"])
 def test_damaged_checkpoints(pyxglm, checkpoint, tmp_path, verb, damage):
