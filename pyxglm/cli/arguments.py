@@ -93,6 +93,7 @@ def where(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
 
         return tiny.PATH, {}
     name = argument_text(arguments.model, "-m")
+    check_path(arguments.cache_dir, "--cache-dir", "directory")
     check_revision(arguments.revision, name)
     return name, {
         "revision": arguments.revision,
@@ -143,9 +144,14 @@ def argument_text(argument: str, name: str) -> str:
 
 def file_text(path: str, option: str) -> str:
     """Return the text of a UTF-8 file, which an option names."""
-    if not path:
-        raise UsageError(f"{option} is {path!r}, expected the name of a file")
+    check_path(path, option, "file")
     return decoded(Path(path).read_bytes(), argument_text(path, option))
+
+
+def check_path(path: str | None, option: str, what: str) -> None:
+    """Refuse an empty name: to Python's paths it is the directory that the shell stands in."""
+    if path == "":
+        raise UsageError(f"{option} is {path!r}, expected the name of a {what}")
 
 
 def stdin_text() -> str:

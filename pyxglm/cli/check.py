@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from pyxglm.cli.anew import BLAS_THREADS, anew
-from pyxglm.cli.arguments import Parser, UsageError
+from pyxglm.cli.arguments import Parser, UsageError, check_path
 from pyxglm.cli.terminal import Output
 
 EXAMPLES = """\
@@ -61,6 +61,7 @@ def run(words: list[str], output: Output) -> int:
     if arguments.help:
         output.write(options.format_help())
         return 0
+    check_path(arguments.write_cases, "--write-cases", "directory")
     if arguments.cases < 1:
         raise UsageError(f"--cases is {arguments.cases}, expected 1 or more")
     if arguments.seed is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyxglm.cli.arguments import Parser, UsageError, argument_text, check_revision
+from pyxglm.cli.arguments import Parser, UsageError, argument_text, check_path, check_revision
 from pyxglm.cli.terminal import Output, Progress
 
 EXAMPLES = """\
@@ -48,6 +48,8 @@ def run(words: list[str], output: Output) -> None:
     if len(arguments.paths) != 2:
         raise UsageError(f"{len(arguments.paths)} arguments are given, expected SRC and DST")
     source, destination = (argument_text(path, "a path") for path in arguments.paths)
+    check_path(destination, "DST", "directory")
+    check_path(arguments.cache_dir, "--cache-dir", "directory")
     check_revision(arguments.revision, source)
 
     from pyxglm.checkpoint import convert_checkpoint

@@ -65,6 +65,11 @@ def one_line(result) -> str:
         (["generate", "a", "-f", ""], "PROMPT and -f FILE are given, expected one of them"),
         (["generate", "-f", ""], "-f is '', expected the name of a file"),
         (["generate", "a", "--few-shot", ""], "--few-shot is '', expected the name of a file"),
+        (["generate", "--jsonl", ""], "--jsonl is '', expected the name of a file"),
+        (["generate", "a", "-m", ""], "'' is neither a directory nor a hub id such as"),
+        (["generate", "a", "--assistant-model", ""], "'' is neither a directory nor a hub id"),
+        (["info", "--offline", "-m", "a/b", "--cache-dir", ""], "--cache-dir is '', expected the"),
+        (["check", "--write-cases", ""], "--write-cases is '', expected the name of a directory"),
         (["generate", "a", "--json", "--stream"], "--stream is given with --json, which tells"),
         (["generate", "a", "--num-return", "2", "--stream"], "--stream is given with --num-retur"),
         (
@@ -121,8 +126,10 @@ def one_line(result) -> str:
         (["tokenize", "--decode", "٣"], "--decode got '\\u0663', expected ids"),
     ],
 )
-def test_bad_usage(pyxglm, words, message):
+def test_bad_usage(pyxglm, words, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     assert one_line(pyxglm(*words)).startswith(message)
+    assert not [*tmp_path.iterdir()]
 
 
 @pytest.mark.parametrize(
