@@ -35,6 +35,9 @@ def check_asked(arguments: argparse.Namespace, asked: Any) -> None:
     why = told_at_the_end(arguments, asked)
     if why is not None and arguments.stream:
         raise UsageError(f"--stream is given with {why}, which tells the text only at the end")
+    if why is None and asked.penalty_alpha:
+        # It is shown as it comes, but does not go on from what is remembered of other turns.
+        why = _told_as(arguments, "penalty_alpha", "--penalty-alpha", asked.penalty_alpha)
     if why is not None and arguments.interactive:
         raise UsageError(f"--interactive is given with {why}, expected one of them")
     if arguments.negative_prompt is not None and asked.guidance_scale in (None, 1):
@@ -51,6 +54,11 @@ def told_at_the_end(arguments: argparse.Namespace, asked: Any) -> str | None:
         return "--json"
     for name, option in (("num_beams", "--beams"), ("num_return_sequences", "--num-return")):
         number = getattr(asked, name)
-        if number > 1:  # by its option, by --set or by the checkpoint
-            return option if getattr(arguments, name) is not None else f"{name}={number}"
+        if number > 1:
+            return _told_as(arguments, name, option, number)
     return None
+
+
+def _told_as(arguments: argparse.Namespace, name: str, option: str, value: Any) -> str:
+    """Return how a setting was asked for: by its option, or by --set or the checkpoint."""
+    return option if getattr(arguments, name) is not None else f"{name}={value}"

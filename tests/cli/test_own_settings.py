@@ -56,6 +56,16 @@ def test_several_texts_are_all_shown(pyxglm, with_settings):
     )
 
 
+def test_turns_do_not_go_on_by_a_contrastive_search(pyxglm, with_settings, monkeypatch):
+    model = with_settings(penalty_alpha=0.6, top_k=4, eos_token_id=None)
+    monkeypatch.setattr(XGLMForCausalLM, "from_pretrained", None)  # it need not be opened
+    result = pyxglm("generate", "-m", model, "-n", 4, "-i")
+    assert (result.code, result.out) == (2, "")
+    assert result.err == (
+        "pyxglm: --interactive is given with penalty_alpha=0.6, expected one of them\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("own", "words", "settings"),
     [

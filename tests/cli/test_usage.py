@@ -57,6 +57,14 @@ def one_line(result) -> str:
         (["generate", "-i", "-f", "-"], "- is given with --interactive, which reads its turns"),
         (["generate", "-i", "--beams", "2"], "--interactive is given with --beams, expected one"),
         (["generate", "-i", "--num-return", "2"], "--interactive is given with --num-return, ex"),
+        (
+            ["generate", "-i", "--penalty-alpha", "0.6", "--top-k", "4"],
+            "--interactive is given with --penalty-alpha, expected one of them",
+        ),
+        (
+            ["generate", "-i", "--set", "penalty_alpha=0.6", "--set", "top_k=4"],
+            "--interactive is given with penalty_alpha=0.6, expected one of them",
+        ),
         (["generate", "--json", "--jsonl", "x"], "--json and --jsonl are given, expected one of"),
         (["generate", "a", "--json", "--no-echo"], "--no-echo is given with --json, which tells"),
         (["generate", "--jsonl", "x", "--no-echo"], "--no-echo is given with --jsonl, which tel"),
