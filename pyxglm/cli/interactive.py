@@ -42,34 +42,31 @@ class Conversation:
         self._call = call
         self.ids: list[int] = call.encoded(prompt)
         self._forget()
-        self._added = len(self.ids)  # where the model's last continuation begins
-        self._before: list[tuple[int, int]] = []  # each turn: the text's length, and that place
+        self._begun = self.ids  # what the model's last continuation follows
+        self._before: list[tuple[list[int], list[int]]] = []  # both, before each turn
         self._seed = call.settings.seed
 
     @property
     def text(self) -> str:
         """The whole text."""
-        text: str = self._call.tokenizer.decode(
-            self.ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
-        )
-        return text
+        return decoded_text(self._call.tokenizer, self.ids)
 
     def add(self, line: str) -> None:
         """Add a line of the writer's."""
         # In its training text, a line of its own begins with the id that every text begins with.
         special = self._call.settings.newline == "eos" and len(self.ids) > 1
-        self.ids += self._call.tokenizer.encode(line, add_special_tokens=special)
+        self.ids = [*self.ids, *self._call.tokenizer.encode(line, add_special_tokens=special)]
 
     def turn(self, line: str, output: Output) -> None:
         """Add a line, if there is one, and let the model go on."""
-        self._before.append((len(self.ids), self._added))
+        self._before.append((self.ids, self._begun))
         if line:
             self.add(line)
         self._go_on(output)
 
     def _go_on(self, output: Output) -> None:
-        self._added = len(self.ids)
-        prompt, new = list(self.ids), self.ids
+        self._begun = prompt = self.ids
+        self.ids = new = list(prompt)
         steps = self._call.steps(prompt, past_key_values=self._cache, seed=self._seed)
 
         def kept() -> Iterator[int]:
@@ -80,18 +77,33 @@ class Conversation:
                 if interrupt.came:
                     return
 
+        held = ""
         with interrupts() as interrupt:
             try:
                 for piece in self._call.text_of(kept(), prompt):
-                    output.write(piece)
+                    text = (held + piece).rstrip(" ")
+                    held = (held + piece)[len(text) :]
+                    output.write(text)
             except KeyboardInterrupt:
                 if interrupt.came:
                     raise
                 self._forget()  # it may have come between what is remembered and its count
-            output.write("\n")
+            if len(new) > len(prompt) and new[-1] in self._call.settings.eos_ids:
+                new.pop()  # the text goes on behind it
+            # As behind a prompt: what follows a stop string's place brings its own space.
+            output.write("\n" if self._end_at_stop() else f"{held}\n")
         self._call.tell()
-        if len(new) > self._added and new[-1] in self._call.settings.eos_ids:
-            new.pop()  # the text goes on behind it
+
+    def _end_at_stop(self) -> bool:
+        """Cut what was added where its text was no longer shown; False if all of it was."""
+        from pyxglm.generation.streaming import StreamStopper
+
+        before = decoded_text(self._call.tokenizer, self._begun)
+        stopper = StreamStopper(self._call.stops)
+        shown = stopper.push(self.text[len(before) :]).rstrip(" ")
+        if stopper.stopped:
+            self.ids = ids_of_beginning(self._call.tokenizer, self.ids, before + shown)
+        return stopper.stopped
 
     def _forget(self) -> None:
         from pyxglm.cache import KVCache
@@ -102,20 +114,46 @@ class Conversation:
         """Take back the last turn; False if there is none."""
         if not self._before:
             return False
-        length, self._added = self._before.pop()
-        del self.ids[length:]
+        self.ids, self._begun = self._before.pop()
         return True
 
     def retry(self, output: Output) -> None:
         """Take back the model's last continuation, and draw another one."""
-        del self.ids[self._added :]
+        self.ids = self._begun
         self._seed += 1
         self._go_on(output)
 
     def edit(self, text: str) -> None:
         """Put a text in the place of the model's last continuation."""
-        del self.ids[self._added :]
-        self.ids += self._call.tokenizer.encode(text, add_special_tokens=False)
+        added = self._call.tokenizer.encode(text, add_special_tokens=False)
+        self.ids = [*self._begun, *added]
+
+
+def decoded_text(tokenizer: Any, ids: list[int]) -> str:
+    """Return the text of ids, as it is shown."""
+    text: str = tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    return text
+
+
+def ids_of_beginning(tokenizer: Any, ids: list[int], text: str) -> list[int]:
+    """Return ids of `text`, with which that of `ids` begins: as many of them as there can be.
+
+    The tokenizer puts a space before what it encodes, so that half a token is encoded
+    with the word that it is in. Where that does not give the text, whole tokens must do.
+    """
+    most = None
+    for kept in range(len(ids), 0, -1):
+        before = decoded_text(tokenizer, ids[:kept])
+        if not text.startswith(before):
+            continue
+        most = kept if most is None else most
+        rest = text[len(before) :]
+        if before and rest and not rest.startswith(" "):
+            continue
+        found = [*ids[:kept], *tokenizer.encode(rest, add_special_tokens=False)]
+        if decoded_text(tokenizer, found) == text:
+            return found
+    return ids[:most]
 
 
 class Interrupt:
