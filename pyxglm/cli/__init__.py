@@ -91,13 +91,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(str(error))
         return 2
     # What the package says of bad files and arguments, and what the system says of files.
-    except (ValueError, TypeError, OSError, LookupError, OverflowError, ImportError) as error:
+    except (
+        ValueError, TypeError, OSError, LookupError, OverflowError, ImportError, MemoryError,
+    ) as error:  # fmt: skip
         output.end_line()
         say(explain(error))
-        return 2
-    except MemoryError as error:
-        output.end_line()
-        say(f"not enough memory: {explain(error)}")
         return 2
     return code
 

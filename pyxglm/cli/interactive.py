@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pyxglm.cli.arguments import UsageError, decoded
-from pyxglm.cli.terminal import Output, say
+from pyxglm.cli.terminal import Output, explain, say
 
 HELP = """\
 Write a line: it is added to the text, and the model goes on.
@@ -23,6 +23,9 @@ Write a line: it is added to the text, and the model goes on.
   /quit            leave, as does the end of the input
 Ctrl-C stops a text that is being written; where a line is expected, it leaves.
 """
+
+#: What a turn may fail of, such as a text that is too long: the text before it is still good.
+FAILURES = (ValueError, MemoryError)
 
 
 class Conversation:
@@ -58,11 +61,15 @@ class Conversation:
         self.ids = [*self.ids, *self._call.tokenizer.encode(line, add_special_tokens=special)]
 
     def turn(self, line: str, output: Output) -> None:
-        """Add a line, if there is one, and let the model go on."""
+        """Add a line, if there is one, and let the model go on; if that fails, take both back."""
         self._before.append((self.ids, self._begun))
         if line:
             self.add(line)
-        self._go_on(output)
+        try:
+            self._go_on(output)
+        except FAILURES:
+            self.undo()
+            raise
 
     def _go_on(self, output: Output) -> None:
         self._begun = prompt = self.ids
@@ -84,10 +91,10 @@ class Conversation:
                     text = (held + piece).rstrip(" ")
                     held = (held + piece)[len(text) :]
                     output.write(text)
-            except KeyboardInterrupt:
-                if interrupt.came:
-                    raise
+            except (KeyboardInterrupt, MemoryError) as error:
                 self._forget()  # it may have come between what is remembered and its count
+                if interrupt.came or isinstance(error, MemoryError):
+                    raise
             if len(new) > len(prompt) and new[-1] in self._call.settings.eos_ids:
                 new.pop()  # the text goes on behind it
             # As behind a prompt: what follows a stop string's place brings its own space.
@@ -118,10 +125,15 @@ class Conversation:
         return True
 
     def retry(self, output: Output) -> None:
-        """Take back the model's last continuation, and draw another one."""
+        """Take back the model's last continuation, and draw another one, unless that fails."""
+        before = self.ids
         self.ids = self._begun
         self._seed += 1
-        self._go_on(output)
+        try:
+            self._go_on(output)
+        except FAILURES:
+            self.ids = before
+            raise
 
     def edit(self, text: str) -> None:
         """Put a text in the place of the model's last continuation."""
@@ -222,21 +234,32 @@ def converse(call: Any, prompt: str, output: Output, echo: bool = True) -> None:
     elif sys.stdin is not None and sys.stdin.isatty():
         output.write(HELP)
     for line in lines(output):
-        word, _, rest = line.partition(" ")
-        if word == "/quit":
-            return
-        if word == "/help":
-            output.write(HELP)
-        elif word == "/text":
-            output.write(conversation.text + "\n")
-        elif word == "/undo":
-            if not conversation.undo():
-                say("there is no turn to take back")
-        elif word == "/retry":
-            conversation.retry(output)
-        elif word == "/edit":
-            conversation.edit(rest)
-        elif word.startswith("/"):
-            say(f"there is no {word}: /help shows what there is; behind a space it is text")
-        else:
-            conversation.turn(line.strip(), output)
+        try:
+            if not answered(conversation, line, output):
+                return
+        except FAILURES as error:
+            output.end_line()
+            say(explain(error))
+
+
+def answered(conversation: Conversation, line: str, output: Output) -> bool:
+    """Do what a line asks for; False if that is to leave."""
+    word, _, rest = line.partition(" ")
+    if word == "/quit":
+        return False
+    if word == "/help":
+        output.write(HELP)
+    elif word == "/text":
+        output.write(conversation.text + "\n")
+    elif word == "/undo":
+        if not conversation.undo():
+            say("there is no turn to take back")
+    elif word == "/retry":
+        conversation.retry(output)
+    elif word == "/edit":
+        conversation.edit(rest)
+    elif word.startswith("/"):
+        say(f"there is no {word}: /help shows what there is; behind a space it is text")
+    else:
+        conversation.turn(line.strip(), output)
+    return True

@@ -175,7 +175,8 @@ def explain(error: BaseException) -> str:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     if isinstance(error, KeyError) and error.args:
         return str(error.args[0])
-    return str(error) or type(error).__name__
+    text = str(error) or type(error).__name__
+    return f"not enough memory: {text}" if isinstance(error, MemoryError) else text
 
 
 @contextlib.contextmanager

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyxglm import XGLMTokenizer, tiny
+from pyxglm import XGLMTokenizer, generation, tiny
 from pyxglm.cli.interactive import decoded_text, ids_of_beginning
+from pyxglm.generation import stream
 
 PROMPT = "La capitale du Japon est"  # the bundled model goes on with: Tokyo.
 
@@ -72,3 +73,55 @@ class TestStopString:
         text = decoded_text(tokenizer, ids)
         cut = text[: data.draw(st.integers(0, len(text)))].rstrip(" ")
         assert decoded_text(tokenizer, ids_of_beginning(tokenizer, ids, cut)) == cut
+
+
+class TestFailure:
+    """The text before a turn is still good: one line says why, and the next one is expected."""
+
+    def test_a_text_that_is_too_long(self, talk, tokenizer):
+        length = len(tokenizer.encode(f"{PROMPT} Tokyo."))
+        lines = ["", "one two three", "/text", "/retry", "/undo", "/text", "/undo"]
+        result = talk(lines, "--max-length", length, PROMPT)
+        whole = f"{PROMPT} Tokyo.\n"
+        assert (result.code, result.out) == (0, f"{whole}{whole} Tokyo.\n{PROMPT}\n")
+        *failed, undone = result.err.splitlines()
+        given = (length, length + len(tokenizer.encode("one two three")) - 1)
+        assert [line.partition(":")[2].partition(":")[0] for line in failed] == [
+            f" max_length is {length} and counts the prompt, which has {count} tokens"
+            for count in given
+        ]
+        assert undone == "pyxglm: there is no turn to take back"
+
+    @pytest.mark.parametrize(
+        ("error", "told"),
+        [
+            (ValueError("the scores of row 0 are broken"), "the scores of row 0 are broken"),
+            (MemoryError("8 GB"), "not enough memory: 8 GB"),
+        ],
+    )
+    @pytest.mark.parametrize("line", ["the moon", "/retry"])
+    def test_one_half_way(self, talk, endless, monkeypatch, error, told, line):
+        words = ("-m", endless, "-n", 5, "the cat")
+        first, _, second = talk(["/text", ""], *words).out.splitlines()
+        calls = []
+
+        def spied(*given, **options):
+            calls.append(given)
+            steps = stream(*given, **options)
+            return failing(steps) if len(calls) == 2 else steps
+
+        def failing(steps):
+            yield next(steps)
+            raise error
+
+        monkeypatch.setattr(generation, "stream", spied)
+        result = talk([line, "/text", ""], *words)
+        assert (result.code, result.err) == (0, f"pyxglm: {told}\n")
+        shown, _half, text, more = result.out.splitlines()
+        assert (shown, text, more) == (first, first, second)
+
+    def test_a_prompt_that_cannot_be_continued_is_bad_usage(self, talk):
+        result = talk(["/text"], "--max-length", 3, PROMPT)
+        assert result.code == 2
+        assert result.err.startswith("pyxglm: max_length is 3 and counts the prompt, which has ")
+        assert result.err.count("\n") == 1
