@@ -196,9 +196,10 @@ class Hub(types.ModuleType):
     def HfApi(self) -> Hub:  # noqa: N802
         return self
 
-    def list_repo_files(self, name: str, *, revision: str, token: Any = None) -> list[str]:
+    def model_info(self, name: str, *, revision: str, timeout: int, token: Any = None) -> Any:
         self.asked.append(("list", name, token))
-        return [*self.FILES]
+        files = [types.SimpleNamespace(rfilename=file) for file in self.FILES]
+        return types.SimpleNamespace(siblings=files)
 
     def snapshot_download(self, name: str, **options: Any) -> str:
         del options["revision"], options["cache_dir"]

@@ -11,9 +11,11 @@ Only what is not there is downloaded, by `huggingface_hub` (the extra
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,6 +38,9 @@ COMPANIONS = (
 _ID = re.compile(r"(?:[A-Za-z0-9][\w.-]{0,95}/)?[A-Za-z0-9_][\w.-]{0,95}", re.ASCII)
 _REVISION = re.compile(r"[A-Za-z0-9_][\w.+-]*(?:/[A-Za-z0-9_][\w.+-]*)*", re.ASCII)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+
+#: Seconds to wait for the hub's answer, as huggingface_hub itself does unless told otherwise.
+_PATIENCE = 10
 
 
 def locate(
@@ -227,17 +232,21 @@ def _download(
         ) from None
     folder = "".join(f"{part}/" for part in wish.subfolder.split("/") if part not in ("", "."))
     try:
-        there = huggingface_hub.HfApi().list_repo_files(name, revision=revision, **asked)
-        inside = [file.removeprefix(folder) for file in there if file.startswith(folder)]
-        wanted = wanted_files(inside, wish.filenames, wish.form, wish.variant)
-        path = huggingface_hub.snapshot_download(
-            name,
-            revision=revision,
-            cache_dir=str(cache),
-            allow_patterns=[folder + file for file in wanted],
-            **asked,
-            **forced,
-        )
+        api = huggingface_hub.HfApi()  # much of the library, its logger too, is loaded here only
+        with _quiet_logger():
+            # Asked once: list_repo_files asks a network that is not there for half a minute.
+            about = api.model_info(name, revision=revision, timeout=_PATIENCE, **asked)
+            there = [file.rfilename for file in about.siblings or ()]
+            inside = [file.removeprefix(folder) for file in there if file.startswith(folder)]
+            wanted = wanted_files(inside, wish.filenames, wish.form, wish.variant)
+            path = huggingface_hub.snapshot_download(
+                name,
+                revision=revision,
+                cache_dir=str(cache),
+                allow_patterns=[folder + file for file in wanted],
+                **asked,
+                **forced,
+            )
     # Network, authorisation and disk fail in many classes of several libraries.
     except Exception as error:
         reason = " ".join(str(error).split())
@@ -245,6 +254,28 @@ def _download(
             f"{lacking}, and downloading it failed: {type(error).__name__}: {quoted(reason, 300)}"
         ) from error
     return _check_complete(Path(path), wish)
+
+
+@contextlib.contextmanager
+def _quiet_logger() -> Iterator[None]:
+    """Keep from standard error what huggingface_hub logs of failures: the error tells it.
+
+    Its own handlers alone are quiet, and only meanwhile: a log that the caller keeps
+    gets everything, as does who has asked the library for more than warnings.
+    """
+    logger = logging.getLogger("huggingface_hub")
+    handlers = tuple(logger.handlers)
+
+    def more(_record: object) -> bool:  # one of this call's own: others may be downloading, too
+        return logger.getEffectiveLevel() < logging.WARNING
+
+    for handler in handlers:
+        handler.addFilter(more)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(more)
 
 
 def wanted_files(

@@ -1,6 +1,7 @@
 """Finding a model: a path, the Hugging Face cache without any network, a download."""
 
 import json
+import logging
 import shutil
 import socket
 import sys
@@ -19,15 +20,9 @@ NAME = "facebook/xglm-564M"
 def alone(monkeypatch, tmp_path):
     """No variables of the environment, no network, no huggingface_hub."""
     for variable in (
-        *(
-            "HF_HUB_CACHE",
-            "HUGGINGFACE_HUB_CACHE",
-            "HF_HOME",
-            "XDG_CACHE_HOME",
-            "HF_HUB_OFFLINE",
-            "TRANSFORMERS_OFFLINE",
-        ),
-    ):
+        "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME", "HF_HUB_OFFLINE",
+        "TRANSFORMERS_OFFLINE",
+    ):  # fmt: skip
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
@@ -235,6 +230,11 @@ def test_only_the_files_that_are_read_are_downloaded():
     assert wanted_files(sharded, None) == ["config.json", *shards, "pytorch_model.bin.index.json"]
 
 
+def repository(files):
+    """What the hub tells of a repository."""
+    return types.SimpleNamespace(siblings=[types.SimpleNamespace(rfilename=file) for file in files])
+
+
 @pytest.fixture
 def hub(monkeypatch, tmp_path):
     """Stand in for huggingface_hub: it 'downloads' into the cache that it is given."""
@@ -242,9 +242,10 @@ def hub(monkeypatch, tmp_path):
     module.calls = []
 
     class Api:
-        def list_repo_files(self, name, *, revision):
+        def model_info(self, name, *, revision, timeout):
+            assert timeout <= 10
             module.calls.append(("list", name, revision))
-            return REPOSITORY
+            return repository(REPOSITORY)
 
     def snapshot_download(name, *, revision, cache_dir, allow_patterns):
         module.calls.append(("download", name, revision, cache_dir, tuple(allow_patterns)))
@@ -316,7 +317,34 @@ def test_a_failing_download_is_one_line(tmp_path, hub):
     assert len(str(caught.value)) < 700
 
 
+@pytest.mark.parametrize("level", [logging.WARNING, logging.INFO])
+def test_what_the_library_logs_of_failures_is_told_once(tmp_path, hub, caplog, level):
+    """It shows it on standard error, too, unless nothing but the error is asked for."""
+    logger, shown = logging.getLogger("huggingface_hub"), []
+    handler = logging.Handler()
+    handler.emit = lambda record: shown.append(record.getMessage())
+
+    def fail(self, name, **_options):
+        logging.getLogger("huggingface_hub.utils._http").warning("Retrying in 1s [Retry 1/5].")
+        raise ConnectionError("Name or service not known")
+
+    hub.HfApi.model_info = fail
+    hub.HfApi.__init__ = lambda self: logger.addHandler(handler)  # the library's, when first used
+    logger.setLevel(level)
+    try:
+        with pytest.raises(FileNotFoundError, match="Name or service not known"):
+            locate("nope", cache_dir=tmp_path / "cache")
+        assert shown == ([] if level == logging.WARNING else ["Retrying in 1s [Retry 1/5]."])
+        assert caplog.messages == ["Retrying in 1s [Retry 1/5]."]  # the caller's own log
+        logger.warning("as before")
+        assert shown[-1] == "as before"
+        assert (logger.level, handler.filters) == (level, [])
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(logging.NOTSET)
+
+
 def test_a_download_without_what_is_needed(tmp_path, hub):
-    hub.HfApi.list_repo_files = lambda self, name, revision: ["config.json"]
+    hub.HfApi.model_info = lambda self, name, **_options: repository(["config.json"])
     with pytest.raises(FileNotFoundError, match="no weights: looked for"):
         locate(NAME, cache_dir=tmp_path / "cache")
