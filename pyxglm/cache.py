@@ -6,6 +6,7 @@ tokens. They never change once computed, so each is computed once and kept.
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -247,6 +248,10 @@ class KVCache(Sequence[LayerPast]):
         if self._held is not None:
             cache._held = (self._held[0][rows_B], self._held[1][rows_B], self._held[2])
         return cache
+
+    def __copy__(self) -> KVCache:
+        """Return a copy of all: two caches that write to the same memory would mix their texts."""
+        return copy.deepcopy(self)
 
     def save(self, path: Any) -> None:
         """Write what is remembered to a safetensors file; see `pyxglm.cache_file`."""

@@ -102,13 +102,26 @@ def test_from_past_copies() -> None:
         assert not np.shares_memory(cache[layer][0], past[layer][0])
 
 
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda c: pickle.loads(pickle.dumps(c))])  # noqa: S301
+@pytest.mark.parametrize(
+    "copied",
+    [copy.copy, copy.deepcopy, lambda c: pickle.loads(pickle.dumps(c))],  # noqa: S301
+)
 def test_a_copy_grows_by_itself(copied: Any) -> None:
-    model, cache = lm(), KVCache(3)
+    model, cache = lm(), KVCache(3, 8)
     model(IDS, past_key_values=cache)
+    cache.hold(IDS, np.ones_like(IDS))
     twin = copied(cache)
-    model(IDS[:, :1], past_key_values=twin)
+    wanted = [array.copy() for array in model(IDS[:, :1], past_key_values=twin).past_key_values[2]]
     assert (cache.length, twin.length) == (5, 6)
+    with cache.in_use:  # which says nothing of the copy
+        model(IDS[:, 1:2], past_key_values=twin)
+    model(IDS[:, 1:3], past_key_values=cache)
+    cache.reorder([1, 0])
+    twin.crop(6)
+    for found, array in zip(twin[2], wanted, strict=True):
+        assert np.array_equal(found, array)
+    twin.crop(5)
+    assert np.array_equal(twin.tokens, (IDS, np.ones_like(IDS)))
 
 
 # ------------------------------------------------------------------------ with a model
