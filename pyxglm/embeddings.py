@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from pyxglm.arguments import as_numbers
 from pyxglm.dtypes import Array, convert
-from pyxglm.inputs import as_numbers, token_ids
+from pyxglm.inputs import token_ids
 from pyxglm.ops import reference
 from pyxglm.ops.reference import widen
 

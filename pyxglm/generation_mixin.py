@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pyxglm.inputs import as_integers, as_numbers, token_ids
+from pyxglm.arguments import as_integers, as_numbers
+from pyxglm.inputs import token_ids
 from pyxglm.vocabulary import VocabularyMixin
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from pyxglm.arguments import as_integers, check_range, one_row
 from pyxglm.dtypes import Array
-from pyxglm.inputs import as_integers, check_range, one_row
 from pyxglm.ops.reference import IGNORE_INDEX, causal_lm_loss, causal_lm_loss_hf_437
 
 LOSS_TYPES = ("standard", "hf-4.37")

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pyxglm import decoder, inputs
+from pyxglm import arguments, decoder, inputs
 from pyxglm.cache import KVCache, in_use
 from pyxglm.config import XGLMConfig
 from pyxglm.dtypes import COMPUTE, Array
@@ -311,7 +311,7 @@ use_cache, output_attentions, output_hidden_states, return_dict, rng
             vocabulary; for `logits_to_keep` together with labels or without
             logits.
         """
-        keep = inputs.whole_number("logits_to_keep", logits_to_keep, 0)
+        keep = arguments.whole_number("logits_to_keep", logits_to_keep, 0)
         if labels is not None and keep:
             raise ValueError("labels and logits_to_keep are given, expected one: a loss needs all")
         if not output_logits:

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from pyxglm.arguments import as_numbers, one_row, whole_number
 from pyxglm.cache import KVCache
 from pyxglm.dtypes import COMPUTE, Array
-from pyxglm.inputs import as_numbers, one_row, positions, token_ids, whole_number
+from pyxglm.inputs import positions, token_ids
 from pyxglm.losses import checked_labels, token_log_probs
 from pyxglm.ops.reference import IGNORE_INDEX
 from pyxglm.packing import decode_packed

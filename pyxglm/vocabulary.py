@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pyxglm import pages
+from pyxglm.arguments import whole_number
 from pyxglm.config import XGLMConfig
 from pyxglm.dtypes import COMPUTE, Array
 from pyxglm.embeddings import Embedding, Head, embedding_matrix
 from pyxglm.initialization import resized_rows
-from pyxglm.inputs import whole_number
 from pyxglm.ops.shortlist import Shortlist
 from pyxglm.parameters import EMBEDDING, HEAD, Parameters
 

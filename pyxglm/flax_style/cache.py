@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
+from pyxglm.arguments import as_numbers
 from pyxglm.cache import KVCache
 from pyxglm.checkpoint.names import paths, tree_of
 from pyxglm.config import XGLMConfig
 from pyxglm.dtypes import Array
 from pyxglm.flax_style.trees import as_array, read_only
-from pyxglm.inputs import as_numbers
 from pyxglm.ops import reference
 
 _LEAVES = ("cached_key", "cached_value", "cache_index")

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from pyxglm.arguments import as_integers, as_numbers
 from pyxglm.dtypes import COMPUTE, Array
 from pyxglm.flax_style.as_it_was import AsItWas
 from pyxglm.flax_style.cache import ClampedCache, StaticCache
 from pyxglm.flax_style.randomness import generator_of
-from pyxglm.inputs import as_integers, as_numbers
 from pyxglm.modeling import XGLMForCausalLM, XGLMModel
 from pyxglm.ops.dropout import DropoutOps, dropped_layers
 

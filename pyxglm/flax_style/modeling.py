@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 
 from pyxglm import decoder
+from pyxglm.arguments import as_integers, as_numbers
 from pyxglm.dtypes import COMPUTE, Array
 from pyxglm.flax_style.pretrained import FlaxXGLMPreTrainedModel
 from pyxglm.flax_style.randomness import seed_of
-from pyxglm.inputs import as_integers, as_numbers
 from pyxglm.modeling import XGLMForCausalLM
 from pyxglm.outputs import CausalLMOutputWithCrossAttentions, ModelOutput
 

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from pyxglm.arguments import whole_number
 from pyxglm.checkpoint.names import paths, tree_of
 from pyxglm.compat import check_compat
 from pyxglm.config import XGLMConfig
@@ -29,7 +30,6 @@ from pyxglm.flax_style.trees import (
     weights_of,
 )
 from pyxglm.initialization import random_weights
-from pyxglm.inputs import whole_number
 from pyxglm.modeling import XGLMForCausalLM
 from pyxglm.ops import backend_name
 from pyxglm.outputs import ModelOutput

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pyxglm.arguments import check_no_mapping
 from pyxglm.dtypes import Array
 from pyxglm.generation.settings import GenerationConfig
-from pyxglm.inputs import check_no_mapping
 
 
 class Prompts(NamedTuple):

@@ -23,9 +23,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from pyxglm import decoder
+from pyxglm.arguments import as_numbers
 from pyxglm.config import XGLMConfig
 from pyxglm.dtypes import Array
-from pyxglm.inputs import as_numbers, token_ids
+from pyxglm.inputs import token_ids
 from pyxglm.losses import check_loss_type
 from pyxglm.modeling import XGLMForCausalLM, XGLMModel
 from pyxglm.outputs import CausalLMOutputWithCrossAttentions

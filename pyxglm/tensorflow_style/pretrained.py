@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from pyxglm.arguments import as_integers, as_numbers
 from pyxglm.compat import check_compat
 from pyxglm.config import XGLMConfig
 from pyxglm.dtypes import COMPUTE, Array
-from pyxglm.inputs import as_integers, as_numbers
 from pyxglm.modeling import XGLMModel
 from pyxglm.positions import FixedPositionTable
 from pyxglm.pretrained import XGLMPreTrainedModel
