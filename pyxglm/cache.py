@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from pyxglm import pages
+from pyxglm.arguments import as_integers, check_range, whole_number
 from pyxglm.dtypes import Array
 from pyxglm.ops import reference
 
@@ -67,6 +68,11 @@ class KVCache(Sequence[LayerPast]):
     capacity
         Tokens to make room for at first; room is doubled when it runs out.
 
+    Raises
+    ------
+    ValueError
+        If one of them is no such number.
+
     Notes
     -----
     What a forward pass writes counts only after `commit`, which ends the pass:
@@ -79,9 +85,10 @@ class KVCache(Sequence[LayerPast]):
     """
 
     def __init__(self, num_layers: int, capacity: int = 0) -> None:
+        num_layers = whole_number("num_layers", num_layers, 1)
         self.length = 0
         self.in_use = _OneThread()
-        self._capacity = capacity
+        self._capacity = whole_number("capacity", capacity, 0)
         self._layers: list[tuple[Array, Array] | None] = [None] * num_layers
         self._cross: list[tuple[Array, Array] | None] = [None] * num_layers
         self._new_cross: dict[int, tuple[Array, Array]] = {}  # until commit
@@ -168,15 +175,37 @@ class KVCache(Sequence[LayerPast]):
         With as many rows as before nothing moves but what differs: rows that
         stay, and the tokens that two rows have had in common since one was
         made a copy of the other, are left where they are.
+
+        Raises
+        ------
+        TypeError, ValueError, IndexError
+            If `beam_idx` is not a row of whole numbers (a mask is none), or one
+            of them is no row.
         """
         with self.in_use:
-            self._reorder(np.asarray(beam_idx, np.intp))
+            self._reorder(self._rows("beam_idx", beam_idx))
+
+    @property
+    def _batch(self) -> int | None:
+        """The number of rows, B; None if nothing is stored."""
+        return next((len(entry[0]) for entry in self._layers if entry is not None), None)
+
+    def _rows(self, name: str, value: Any) -> Array:
+        """Return an argument that names rows, one or more."""
+        rows_B = as_integers(name, value)
+        if rows_B.ndim != 1 or not rows_B.size:
+            raise ValueError(
+                f"{name} has shape {rows_B.shape}, expected (B,), a number for each row there will"
+                " be, and at least one"
+            )
+        if self._batch is not None:
+            check_range(name, rows_B, 0, self._batch - 1)
+        return rows_B
 
     def _reorder(self, rows_B: Array) -> None:
-        present = next((entry for entry in self._layers if entry is not None), None)
-        if present is None:
+        B = self._batch
+        if B is None:
             return
-        B = len(present[0])
         alike_BB = self._alike(B)
         if len(rows_B) != B:
             self._layers = [entry and self._gathered(entry, rows_B) for entry in self._layers]
@@ -239,8 +268,14 @@ class KVCache(Sequence[LayerPast]):
         return self._held[0][:, : self.length], self._held[1][:, : self.length]
 
     def gathered(self, rows_B: Any) -> KVCache:
-        """Return a cache of its own whose row b is row ``rows_B[b]`` of this one."""
-        rows_B = np.asarray(rows_B, np.intp)
+        """Return a cache of its own whose row b is row ``rows_B[b]`` of this one.
+
+        Raises
+        ------
+        TypeError, ValueError, IndexError
+            As `reorder`.
+        """
+        rows_B = self._rows("rows_B", rows_B)
         cache = KVCache(len(self))
         cache.length, cache._capacity = self.length, self._capacity
         cache._layers = [entry and self._gathered(entry, rows_B) for entry in self._layers]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pyxglm.arguments import whole_number
 from pyxglm.cache import KVCache
 from pyxglm.dtypes import Array
 from pyxglm.files import replacing
@@ -54,11 +55,12 @@ def load(path: str | os.PathLike[str], room: int = 0) -> KVCache:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is no file of a cache. The message names the file.
+        If it is no file of a cache: the message names the file. If `room` is no
+        whole number from 0.
     """
     from pyxglm.checkpoint.safetensors_file import read_safetensors
 
-    path = Path(path)
+    path, room = Path(path), whole_number("room", room, 0)
     tensors = read_safetensors(path)
     held = {name: tensors.pop(name) for name in ("ids", "mask") if name in tensors}
     layers: dict[int, dict[str, Array]] = {}

@@ -88,8 +88,6 @@ def test_reorder() -> None:
         assert np.array_equal(k_BHSK, parts[layer][0][[1, 1, 0]])
         assert np.array_equal(v_BHSK, parts[layer][1][[1, 1, 0]])
         assert np.array_equal(k_BHEK, rows(5 + layer, 2)[0][[1, 1, 0]])
-    with pytest.raises(IndexError):
-        cache.reorder([3])
 
 
 def test_from_past_copies() -> None:
