@@ -11,6 +11,8 @@ import numpy as np
 from pyxglm.dtypes import Array, bfloat16
 from pyxglm.ops.reference import widen
 
+_INT64 = np.iinfo(np.int64)
+
 
 def as_integers(name: str, value: Any) -> Array:
     """Return an argument as an int64 array.
@@ -19,11 +21,43 @@ def as_integers(name: str, value: Any) -> Array:
     ------
     TypeError
         If it holds anything but whole numbers.
+    IndexError
+        If one of them is no int64.
+    """
+    array = whole_numbers(name, value)
+    if array.dtype.kind != "i":
+        check_range(name, array, _INT64.min, _INT64.max)
+    return array.astype(np.int64, copy=False)
+
+
+def whole_numbers(name: str, value: Any) -> Array:
+    """Return an argument as an array of whole numbers, whose range is still to be checked.
+
+    It has the caller's dtype: as int64, large numbers would become others, such as
+    the -100 of labels.
+
+    Raises
+    ------
+    TypeError
+        If it holds anything else.
     """
     array = _as_array(name, value)
-    if array.dtype.kind not in "iu" and array.size:
+    if not array.size and array.dtype.kind not in "iu":
+        return array.astype(np.int64)  # of an empty list NumPy makes floats
+    if not are_whole(array):
         raise TypeError(f"{name} holds {array.dtype} values, expected whole numbers")
-    return array.astype(np.int64, copy=False)
+    return array
+
+
+def are_whole(array: Array) -> bool:
+    """Return whether an array holds whole numbers; large ones are Python's own, as objects.
+
+    >>> are_whole(np.array([2**80])), are_whole(np.array([True])), are_whole(np.array([None]))
+    (True, False, False)
+    """
+    if array.dtype.kind != "O":
+        return array.dtype.kind in "iu"
+    return all(isinstance(x, (int, np.integer)) and not isinstance(x, bool) for x in array.flat)
 
 
 def whole_number(name: str, value: Any, lowest: int) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pyxglm.arguments import as_integers, as_numbers, check_range, one_row
+from pyxglm.arguments import as_numbers, check_range, one_row, whole_numbers
 from pyxglm.cache import KVCache
 from pyxglm.config import XGLMConfig
 from pyxglm.decoder import Encoder, Mask
@@ -32,12 +32,12 @@ def token_ids(name: str, value: Any, vocab_size: int) -> Array:
     IndexError
         For an id that the vocabulary does not have.
     """
-    ids = as_integers(name, value)
+    ids = whole_numbers(name, value)
     if ids.ndim == 0:
         raise ValueError(f"{name} is a single number, expected an array of shape (B, T)")
     ids_BT = ids if ids.ndim == 2 else ids.reshape(int(np.prod(ids.shape[:-1])), ids.shape[-1])
     check_range(name, ids_BT, 0, vocab_size - 1)
-    return ids_BT
+    return ids_BT.astype(np.int64, copy=False)
 
 
 def embeddings(name: str, value: Any, width: int, dtype: Any) -> Array:
@@ -61,12 +61,12 @@ def positions(value: Any, B: int, T: int, P: int, rows: int) -> Array:
                 " there are no more positions"
             )
         return np.arange(P, P + T)[None]
-    position_ids = one_row(as_integers("position_ids", value), B)
+    position_ids = one_row(whole_numbers("position_ids", value), B)
     if position_ids.shape not in ((1, T), (B, T)):
         shapes = f"({B}, {T})" if B == 1 else f"({B}, {T}) or (1, {T})"
         raise ValueError(f"position_ids has shape {position_ids.shape}, expected {shapes}")
     check_range("position_ids", position_ids, -POSITION_OFFSET, rows - 1 - POSITION_OFFSET)
-    return position_ids
+    return position_ids.astype(np.int64, copy=False)
 
 
 def self_mask(value: Any, B: int, T: int, S: int, dtype: Any) -> Mask:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pyxglm.arguments import as_integers, check_range, one_row
+from pyxglm.arguments import as_integers, check_range, one_row, whole_numbers
 from pyxglm.dtypes import Array
 from pyxglm.ops.reference import IGNORE_INDEX, causal_lm_loss, causal_lm_loss_hf_437
 
@@ -38,13 +38,13 @@ def checked_labels(labels: Any, shape: tuple[int, ...], V: int) -> Array:
         If the labels have another shape, are no whole numbers, or are neither
         -100 nor ids.
     """
-    labels_BT = one_row(as_integers("labels", labels), shape[0])
+    labels_BT = one_row(whole_numbers("labels", labels), shape[0])
     if labels_BT.shape != shape:
         raise ValueError(f"labels has shape {labels_BT.shape}, expected {shape}")
     judged = labels_BT[:, 1:]  # nothing is asked to predict the first
     ids = np.where(judged == IGNORE_INDEX, 0, judged)
     check_range("labels[:, 1:]", ids, 0, V - 1)
-    return labels_BT
+    return as_integers("labels", labels_BT)
 
 
 def language_model_loss(logits_BTV: Array, labels: Any, kind: str, pad_token_id: int | None) -> Any:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pyxglm.arguments import check_no_mapping
+from pyxglm.arguments import are_whole, check_no_mapping
 from pyxglm.dtypes import Array
 from pyxglm.generation.settings import GenerationConfig
 
@@ -154,7 +154,8 @@ def rows(value: Any, name: str) -> list[Array]:
                 f"{name} has rows of {array.ndim} dimensions, expected a row or rows of integers"
             )
         # A mask is often made by numpy.ones: its values are checked, its type may be any.
-        if array.size and array.dtype.kind not in ("iub" if name == "input_ids" else "iubf"):
+        kinds = "b" if name == "input_ids" else "bf"
+        if array.size and array.dtype.kind not in kinds and not are_whole(array):
             raise TypeError(f"{name} holds {array.dtype.name} values, expected integers")
     return [array if array.size else array.astype(np.int64) for array in arrays]
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from pyxglm.arguments import as_integers, as_numbers
+from pyxglm.arguments import as_numbers, whole_numbers
 from pyxglm.compat import check_compat
 from pyxglm.config import XGLMConfig
 from pyxglm.dtypes import COMPUTE, Array
@@ -99,7 +99,7 @@ class TFXGLMPreTrainedModel(XGLMPreTrainedModel):
     def _decode(self, training: Any, rng: Any, **given: Any) -> Any:
         """Return the hidden states and what else the decoder gives, by name."""
         if given["input_ids"] is not None:
-            shape = as_integers("input_ids", given["input_ids"]).shape
+            shape = whole_numbers("input_ids", given["input_ids"]).shape
             if len(shape) != 2:
                 raise ValueError(f"input_ids has shape {shape}, expected (B, T)")
         model: Any = self.base_model

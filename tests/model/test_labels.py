@@ -101,9 +101,13 @@ def test_the_first_label_is_never_looked_at() -> None:
         (IDS * 1.0, TypeError, "labels holds float64 values, expected whole numbers"),
         (np.full((2, 5), 23), IndexError, "labels[:, 1:] holds 23 at [0, 0], expected 0..22"),
         (np.full((2, 5), -1), IndexError, "labels[:, 1:] holds -1 at [0, 0], expected 0..22"),
+        (np.full((2, 5), 2**64 - 100, np.uint64), IndexError,
+         "labels[:, 1:] holds 18446744073709551516 at [0, 0], expected 0..22"),
+        ([[10**30, 2, 3, 4, 5]] * 2, IndexError, f"labels holds {10**30} at [0, 0], expected"
+         " -9223372036854775808..9223372036854775807"),
         ([[2, 3], [4]], ValueError, "labels is ragged, expected rows of one length"),
     ],
-)
+)  # fmt: skip
 def test_labels_that_do_not_fit(kind: str, labels: Any, error: type, message: str) -> None:
     with pytest.raises(error) as caught:
         lm()(IDS, labels=labels, loss_type=kind)

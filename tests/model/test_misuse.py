@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
 import pytest
 from model.small import IDS, bare, config, encoder_states, lm
 
-from pyxglm import BatchEncoding, FlaxXGLMForCausalLM
+from pyxglm import BatchEncoding, FlaxXGLMForCausalLM, TFXGLMForCausalLM
 from pyxglm.modeling import XGLMForCausalLM, XGLMModel
 from pyxglm.pretrained import XGLMPreTrainedModel
 
@@ -30,7 +31,12 @@ CALLS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"input_ids": [[True]]}, TypeError, "input_ids holds bool values, expected whole numbers"),
     ({"input_ids": [[2, 23]]}, IndexError, "input_ids holds 23 at [0, 1], expected 0..22"),
     ({"input_ids": [[2], [-1]]}, IndexError, "input_ids holds -1 at [1, 0], expected 0..22"),
-    ({"input_ids": [[2**80]]}, TypeError, "input_ids holds object values, expected whole numbers"),
+    ({"input_ids": [[2, 2**80]]}, IndexError,
+     "input_ids holds 1208925819614629174706176 at [0, 1], expected 0..22"),
+    ({"input_ids": np.array([[2**63 + 5]], np.uint64)}, IndexError,
+     "input_ids holds 9223372036854775813 at [0, 0], expected 0..22"),
+    ({"position_ids": np.full((2, 5), 2**64 - 2, np.uint64)}, IndexError,
+     "position_ids holds 18446744073709551614 at [0, 0], expected -2..39"),
     ({"inputs_embeds": np.ones((2, 5, 11))}, ValueError,
      "inputs_embeds has shape (2, 5, 11), expected (B, T, 12)"),
     ({"inputs_embeds": np.ones((5, 12))}, ValueError,
@@ -97,6 +103,19 @@ def test_an_encoder_that_does_not_fit(states: Any, mask: Any, message: str) -> N
     with pytest.raises(ValueError) as caught:  # noqa: PT011
         lm(add_cross_attention=True)(IDS, encoder_hidden_states=states, encoder_attention_mask=mask)
     assert str(caught.value).startswith(message)
+
+
+def test_ids_that_no_int64_can_hold_elsewhere() -> None:
+    large = np.full((2, 5), 2**63 + 5, np.uint64)
+    for call in (lm().log_probs, TFXGLMForCausalLM(config())):
+        with pytest.raises(IndexError, match=r"^input_ids holds 9223372036854775813 at \[0, 0\]"):
+            call(large)
+    says = f"holds {2**63 + 5} at [0, 0], expected {-(2**63)}..{2**63 - 1}"
+    with pytest.raises(IndexError, match=f"^input_ids {re.escape(says)}$"):
+        FlaxXGLMForCausalLM(config())(large)
+    for ids in ([[2, 10**30]], np.array([[2, 10**19]], np.uint64)):
+        with pytest.raises(ValueError, match=r"^input_ids\[0\]\[1\] is 10{19,}, expected an id"):
+            lm().generate(ids)
 
 
 @pytest.mark.parametrize("whole", [dict, BatchEncoding])
