@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pyxglm.dtypes import Array, bfloat16
-from pyxglm.ops.reference import widen
+from pyxglm.ops.stored import widen
 
 _INT64 = np.iinfo(np.int64)
 
@@ -75,6 +75,50 @@ def whole_number(name: str, value: Any, lowest: int) -> int:
     if number < lowest:
         raise ValueError(f"{name} is {value!r}, expected a whole number from {lowest}")
     return number
+
+
+def check_type(name: str, value: Any, types: Any, expected: str) -> None:
+    """Refuse an argument that is of none of some types.
+
+    Raises
+    ------
+    TypeError
+        Saying what it is and what was expected.
+    """
+    if not isinstance(value, types):
+        raise TypeError(f"{name} is {what_it_is(value)}, expected {expected}")
+
+
+def check_methods(name: str, value: Any, methods: tuple[str, ...], example: str) -> None:
+    """Refuse an argument that lacks methods; the class `example` has them.
+
+    Raises
+    ------
+    TypeError
+        Saying what it is, and which it lacks.
+    """
+    if isinstance(value, type):
+        raise TypeError(f"{name} is {what_it_is(value)}, expected an object of it")
+    plain = value is None or isinstance(value, (str, bytes))  # with an encode of its own
+    for method in methods:
+        if not plain and callable(getattr(value, method, None)):
+            continue
+        lack = "" if plain else f" without the method {method}"
+        raise TypeError(
+            f"{name} is {what_it_is(value)}{lack}, expected an object with"
+            f" {' and '.join(methods)}, as {example} has {'it' if len(methods) == 1 else 'them'}"
+        )
+
+
+def what_it_is(value: Any) -> str:
+    """Return what messages call a value that should be another.
+
+    >>> what_it_is("x"), what_it_is(None), what_it_is(int)
+    ('a str', 'None', 'the class int')
+    """
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    return "None" if value is None else f"a {type(value).__name__}"
 
 
 def as_numbers(name: str, value: Any, dtype: Any) -> Array:

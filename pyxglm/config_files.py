@@ -9,7 +9,7 @@ from typing import Any
 
 from pyxglm.config_checks import check_kind
 from pyxglm.files import write_atomically
-from pyxglm.place import take_place
+from pyxglm.place import PATH_OR_ID, as_path, take_place
 
 CONFIG_NAME = "config.json"
 
@@ -92,12 +92,13 @@ class ConfigFiles(JsonFile):
         place = take_place(
             kwargs, revision=revision, cache_dir=cache_dir, local_files_only=local_files_only
         )
-        path = Path(pretrained_model_name_or_path)
+        name = as_path("pretrained_model_name_or_path", pretrained_model_name_or_path, PATH_OR_ID)
+        path = Path(name)
         if path.is_file():
             return cls._from_json(path, **kwargs)
         from pyxglm.checkpoint import locate
 
-        directory = locate(pretrained_model_name_or_path, **place, filenames=(CONFIG_NAME,))
+        directory = locate(name, **place, filenames=(CONFIG_NAME,))
         return cls._from_json(directory / CONFIG_NAME, **kwargs)
 
     def save_pretrained(
@@ -112,7 +113,7 @@ class ConfigFiles(JsonFile):
         """
         if push_to_hub:
             raise ValueError("push_to_hub is True, expected False: pyxglm uploads nothing")
-        directory = Path(save_directory)
+        directory = Path(as_path("save_directory", save_directory))
         directory.mkdir(parents=True, exist_ok=True)
         self.to_json_file(directory / CONFIG_NAME)
 

@@ -69,6 +69,10 @@ def layer_heads(config: XGLMConfig) -> list[int]:
     return [config.attention_heads - len(pruned.get(i, ())) for i in range(config.num_layers)]
 
 
+#: What weights are, as messages call it.
+ARRAYS = "a dict of arrays by name"
+
+
 def fitting(
     config: XGLMConfig, weights: Mapping[str, Array], dtype: object, *, bare: bool
 ) -> dict[str, Array]:

@@ -7,10 +7,15 @@ heeded say why.
 
 from __future__ import annotations
 
+import os
 from collections.abc import MutableMapping
 from typing import Any
 
+from pyxglm.arguments import check_type
 from pyxglm.strict_json import quoted
+
+#: What `from_pretrained` is given.
+PATH_OR_ID = "a path or a hub id"
 
 #: What needs nothing: downloads are always resumed, nothing is ever offloaded to a disk
 #: (weights are mapped from theirs), and no weight is initialised before it is read.
@@ -32,6 +37,19 @@ IMPOSSIBLE = {
     "state_dict": "from_weights makes a model of weights that are at hand",
     "use_flash_attention_2": "the one implementation of attention is 'eager'",
 }
+
+
+def as_path(name: str, value: Any, expected: str = "a path") -> str:
+    """Return an argument that says where files are, or are to be, as a text.
+
+    Raises
+    ------
+    TypeError
+        If it is neither a text nor a path.
+    """
+    path = os.fspath(value) if isinstance(value, os.PathLike) else value
+    check_type(name, path, str, expected)
+    return str(path)
 
 
 def take_place(options: MutableMapping[str, Any], **place: Any) -> dict[str, Any]:
@@ -62,9 +80,8 @@ def take_place(options: MutableMapping[str, Any], **place: Any) -> dict[str, Any
     if None not in tokens:
         raise ValueError("token and use_auth_token are both given, expected the first alone")
     token = tokens[0] if tokens[1] is None else tokens[1]
-    if not isinstance(token, (str, bool, type(None))):
-        raise TypeError(f"token is a {type(token).__name__}, expected a str or a bool")
     if token is not None:
+        check_type("token", token, (str, bool), "a str or a bool")
         place["token"] = token
     if subfolder := check_folder(options.pop("subfolder", None) or ""):
         place["subfolder"] = subfolder
@@ -73,7 +90,7 @@ def take_place(options: MutableMapping[str, Any], **place: Any) -> dict[str, Any
     return place
 
 
-def check_folder(subfolder: object) -> str:
+def check_folder(subfolder: Any) -> str:
     """Return the folder inside a directory or repository, which must not lead out of it.
 
     Raises
@@ -81,8 +98,7 @@ def check_folder(subfolder: object) -> str:
     ValueError, TypeError
         If it does, or is no text.
     """
-    if not isinstance(subfolder, str):
-        raise TypeError(f"subfolder is a {type(subfolder).__name__}, expected a str")
+    check_type("subfolder", subfolder, str, "a str")
     if subfolder.startswith("/") or "\0" in subfolder or ".." in subfolder.split("/"):
         raise ValueError(f"subfolder is {quoted(subfolder)}, expected a path inside the directory")
-    return subfolder
+    return str(subfolder)

@@ -13,12 +13,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+from pyxglm.arguments import check_type
 from pyxglm.config import CONFIG_NAME, XGLMConfig, opened_config
 from pyxglm.dtypes import Array, dtype_name
 from pyxglm.initialization import random_weights
 from pyxglm.ops import backend_module, backend_name
-from pyxglm.parameters import EMBEDDING, HEAD, Parameters, fitting
-from pyxglm.place import take_place
+from pyxglm.parameters import ARRAYS, EMBEDDING, HEAD, Parameters, fitting
+from pyxglm.place import PATH_OR_ID, as_path, take_place
 from pyxglm.positions import PositionTable
 from pyxglm.pruning import prune
 from pyxglm.storage_mixin import StorageMixin
@@ -78,8 +79,7 @@ class XGLMPreTrainedModel(StorageMixin, TrainingMixin, VocabularyMixin):
         return random_weights(self.config, seed, dtype, not self._bare)
 
     def _set_up(self, config: XGLMConfig, compute: str, backend: str | None) -> None:
-        if not isinstance(config, XGLMConfig):
-            raise TypeError(f"config is a {type(config).__name__}, expected an XGLMConfig")
+        check_type("config", config, XGLMConfig, "an XGLMConfig")
         config.validate()
         self.backend = backend_name(backend, compute)
         self.config = copy.deepcopy(config)
@@ -119,9 +119,12 @@ class XGLMPreTrainedModel(StorageMixin, TrainingMixin, VocabularyMixin):
         ------
         ValueError
             If a parameter is missing, unknown, or of another shape.
+        TypeError
+            If there is no configuration, or there are no weights.
         """
         model = cls.__new__(cls)
         model._set_up(config, compute, backend)
+        check_type("weights", weights, Mapping, ARRAYS)
         model._parameters = Parameters(fitting(model.config, weights, dtype, bare=cls._bare))
         model._finish(**settings)
         return model
@@ -203,7 +206,7 @@ class XGLMPreTrainedModel(StorageMixin, TrainingMixin, VocabularyMixin):
         place = take_place(
             kwargs, revision=revision, cache_dir=cache_dir, local_files_only=local_files_only
         )
-        name = pretrained_model_name_or_path
+        name = as_path("pretrained_model_name_or_path", pretrained_model_name_or_path, PATH_OR_ID)
         directory = checkpoint.locate(name, **place, form=form, variant=variant)
         settings = {key: kwargs.pop(key) for key in ("loss_type", "compat") if key in kwargs}
         config = opened_config(config, directory, place, kwargs)
@@ -219,7 +222,7 @@ class XGLMPreTrainedModel(StorageMixin, TrainingMixin, VocabularyMixin):
         model = cls.from_weights(
             config, weights, dtype=wanted, compute=compute, backend=backend, **settings
         )
-        model.name_or_path = str(name)
+        model.name_or_path = name
         model._read_companions(directory)
         info = {"missing_keys": [], "unexpected_keys": list(found.unexpected),
                 "mismatched_keys": [], "error_msgs": []}  # fmt: skip
@@ -272,8 +275,9 @@ class XGLMPreTrainedModel(StorageMixin, TrainingMixin, VocabularyMixin):
 
         if push_to_hub:
             raise ValueError("push_to_hub is True, expected False: pyxglm uploads nothing")
-        weights = dict(self._parameters)
+        directory, weights = as_path("save_directory", save_directory), dict(self._parameters)
         if state_dict is not None:
+            check_type("state_dict", state_dict, Mapping, ARRAYS)
             weights = fitting(self.config, state_dict, None, bare=self._bare)
         if weights.get(HEAD) is weights[EMBEDDING]:
             del weights[HEAD]
@@ -281,7 +285,7 @@ class XGLMPreTrainedModel(StorageMixin, TrainingMixin, VocabularyMixin):
         config.torch_dtype = dtype_name(weights[EMBEDDING].dtype)
         config.architectures = [type(self).__name__.removeprefix("TF")]
         beside = {**self._companions(), CONFIG_NAME: config.to_json_string().encode()}
-        checkpoint.save(weights, save_directory, max_shard_size=max_shard_size, bare=self._bare,
+        checkpoint.save(weights, directory, max_shard_size=max_shard_size, bare=self._bare,
                         form=form, beside=beside)  # fmt: skip
 
     def _read_companions(self, directory: Path) -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pyxglm.checkpoint.index import Layout, find_layout, layouts, read_index
-from pyxglm.place import check_folder
+from pyxglm.place import PATH_OR_ID, as_path, check_folder
 from pyxglm.strict_json import quoted
 
 CONFIG = "config.json"
@@ -94,9 +94,7 @@ def locate(
         If the name is neither a directory nor a possible id, if the revision
         or the folder is no possible one, or for contradictions.
     """
-    name = os.fspath(name_or_path)
-    if not isinstance(name, str):
-        raise TypeError(f"the model's name is a {type(name).__name__}, expected a string or path")
+    name = as_path("name_or_path", name_or_path, PATH_OR_ID)
     check_folder(subfolder)
     layouts(form, variant)  # raises if there are none
     wish = _Wish(filenames, form, variant, subfolder)

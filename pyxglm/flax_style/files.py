@@ -12,7 +12,7 @@ from pyxglm.config import CONFIG_NAME, XGLMConfig, opened_config
 from pyxglm.dtypes import dtype_name
 from pyxglm.flax_style.trees import grown, weights_of
 from pyxglm.parameters import EMBEDDING
-from pyxglm.place import take_place
+from pyxglm.place import PATH_OR_ID, as_path, take_place
 
 
 class FilesMixin:
@@ -68,7 +68,7 @@ class FilesMixin:
         place = take_place(
             kwargs, revision=revision, cache_dir=cache_dir, local_files_only=local_files_only
         )
-        name = pretrained_model_name_or_path
+        name = as_path("pretrained_model_name_or_path", pretrained_model_name_or_path, PATH_OR_ID)
         directory = checkpoint.locate(name, **place, form=form)
         config = opened_config(config, directory, place, kwargs)
         model = cls(
@@ -76,7 +76,7 @@ class FilesMixin:
         )
         found = checkpoint.load(directory, config, with_head=not cls._bare, form=form)
         params = grown(found.weights, bare=cls._bare)
-        model.name_or_path = str(name)
+        model.name_or_path = name
         model._read_companions(directory)
         if not _do_init:
             return model, params
@@ -114,7 +114,7 @@ class FilesMixin:
         config.architectures = [type(self).__name__.removeprefix("Flax")]
         checkpoint.save(
             weights,
-            save_directory,
+            as_path("save_directory", save_directory),
             max_shard_size=max_shard_size,
             bare=self._bare,
             form="safetensors" if safe_serialization else "flax",

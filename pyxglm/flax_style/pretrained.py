@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pyxglm.arguments import whole_number
+from pyxglm.arguments import check_type, whole_number
 from pyxglm.checkpoint.names import paths, tree_of
 from pyxglm.compat import check_compat
 from pyxglm.config import XGLMConfig
@@ -85,8 +85,7 @@ class FlaxXGLMPreTrainedModel(FilesMixin):
         compat: str | None = None,
         backend: str | None = None,
     ) -> None:
-        if not isinstance(config, XGLMConfig):
-            raise TypeError(f"config is a {type(config).__name__}, expected an XGLMConfig")
+        check_type("config", config, XGLMConfig, "an XGLMConfig")
         config.validate()
         self.compat = check_compat(compat)
         if self.compat is not None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pyxglm.arguments import check_methods
 from pyxglm.dtypes import Array
 
 #: A logits processor: (ids so far (B, S), scores (B, V)) -> scores (B, V).
@@ -56,16 +57,8 @@ def check_streamer(streamer: Any) -> None:
     TypeError
         Saying what it lacks.
     """
-    if streamer is None:
-        return
-    if isinstance(streamer, type):
-        raise TypeError(f"streamer is the class {streamer.__name__}, expected an object of it")
-    for name in ("put", "end"):
-        if not callable(getattr(streamer, name, None)):
-            raise TypeError(
-                f"streamer is a {_kind(streamer)} without the method {name}, expected put and end,"
-                " as TextStreamer has them"
-            )
+    if streamer is not None:
+        check_methods("streamer", streamer, ("put", "end"), "TextStreamer")
 
 
 def processed_by(processors: Sequence[Processor], ids_BS: Array, scores_BV: Array) -> Array:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pyxglm.arguments import what_it_is
 from pyxglm.dtypes import COMPUTE, Array
 from pyxglm.generation.choice import generators
 from pyxglm.generation.plan import Extras, Plan, mode_of
@@ -144,6 +145,8 @@ def _steps(settings: GenerationConfig, lengths_B: Array, changes: dict[str, Any]
 
 def _check_assistant(settings: GenerationConfig, assistant: Any, V: int | None) -> None:
     """Refuse an assistant that cannot propose tokens for the model."""
+    if isinstance(assistant, type) or not callable(assistant):
+        raise TypeError(f"assistant_model is {what_it_is(assistant)}, expected a model")
     check_speculation(settings, "assistant_model")
     if settings.prompt_lookup_num_tokens is not None:
         raise ValueError(

@@ -12,7 +12,7 @@ import numpy as np
 from pyxglm.config_files import CONFIG_NAME, JsonFile
 from pyxglm.files import write_atomically
 from pyxglm.generation.setting_checks import pairs_of_bias
-from pyxglm.place import take_place
+from pyxglm.place import PATH_OR_ID, as_path, take_place
 from pyxglm.strict_json import read_json
 
 FILE_NAME = "generation_config.json"
@@ -76,7 +76,8 @@ class SettingFiles(JsonFile):
         place = take_place(
             kwargs, revision=revision, cache_dir=cache_dir, local_files_only=local_files_only
         )
-        directory = locate(pretrained_model_name, **place, filenames=(config_file_name,))
+        name = as_path("pretrained_model_name", pretrained_model_name, PATH_OR_ID)
+        directory = locate(name, **place, filenames=(config_file_name,))
         path = directory / config_file_name
         values = read_json(path)
         try:
@@ -150,7 +151,7 @@ class SettingFiles(JsonFile):
         if push_to_hub:
             raise ValueError("push_to_hub is True, expected False: pyxglm uploads nothing")
         text = self.to_json_string()
-        directory = Path(save_directory)
+        directory = Path(as_path("save_directory", save_directory))
         directory.mkdir(parents=True, exist_ok=True)
         write_atomically(directory / config_file_name, text.encode())
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pyxglm.arguments import check_methods
 from pyxglm.dtypes import Array
 from pyxglm.generation.callbacks import Criterion, ended_by
 from pyxglm.generation.setting_checks import stop_texts
@@ -32,6 +33,8 @@ class Stopping:
     ------
     ValueError
         If there are `stop_strings` and no tokenizer.
+    TypeError
+        If it is none.
     """
 
     def __init__(
@@ -48,6 +51,8 @@ class Stopping:
             raise ValueError(
                 "stop_strings are given without a tokenizer, expected tokenizer=… to decode with"
             )
+        if self._texts:
+            check_methods("tokenizer", tokenizer, ("decode",), "XGLMTokenizer")
         self._until = None if settings.max_time is None else time.monotonic() + settings.max_time
 
     def __call__(self, ids_BS: Array, scores: Any = None) -> Array:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pyxglm.arguments import check_methods
 from pyxglm.dtypes import Array
 from pyxglm.generation.streaming import IncrementalDecoder, single
 
@@ -31,6 +32,11 @@ class TextStreamer:
     **options
         ``skip_special_tokens`` (default False here, as in transformers) and
         ``clean_up_tokenization_spaces``.
+
+    Raises
+    ------
+    TypeError
+        If the tokenizer is none.
     """
 
     def __init__(
@@ -42,6 +48,7 @@ class TextStreamer:
         stop_strings: str | Iterable[str] = (),
         **options: Any,
     ) -> None:
+        check_methods("tokenizer", tokenizer, ("decode",), "XGLMTokenizer")
         self._tokenizer, self._skip_prompt = tokenizer, skip_prompt
         self._write = _write_out if write is None else write
         self._stop_strings = stop_strings

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from pyxglm.arguments import check_methods
 from pyxglm.generation.setting_checks import stop_texts
 from pyxglm.typography import CLEANUPS
 
@@ -115,6 +116,11 @@ class IncrementalDecoder:
     clean_up_tokenization_spaces
         As in ``decode``; ``None``: as the tokenizer is set.
 
+    Raises
+    ------
+    TypeError
+        If the tokenizer is none.
+
     Notes
     -----
     The text of a new token depends on those just before it (is there a word to
@@ -131,6 +137,7 @@ class IncrementalDecoder:
         skip_special_tokens: bool = True,
         clean_up_tokenization_spaces: bool | None = None,
     ) -> None:
+        check_methods("tokenizer", tokenizer, ("decode",), "XGLMTokenizer")
         if clean_up_tokenization_spaces is None:
             clean_up_tokenization_spaces = tokenizer.clean_up_tokenization_spaces
         self._tokenizer = tokenizer

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pyxglm.arguments import check_methods
+
 
 def encode(tokenizer: Any, text: str, newline: str = "space") -> list[int]:
     r"""Return the ids of a prompt, the tokenizer's `</s>` first.
@@ -56,7 +58,7 @@ def as_ids(inputs: Any, tokenizer: Any, newline: str) -> Any:
     ValueError
         If there are texts and no tokenizer.
     TypeError
-        If texts and ids are mixed.
+        If texts and ids are mixed, or the tokenizer is none.
     """
     if isinstance(inputs, str):
         found: Any = as_ids([inputs], tokenizer, newline)
@@ -68,4 +70,5 @@ def as_ids(inputs: Any, tokenizer: Any, newline: str) -> Any:
     for index, one in enumerate(inputs):
         if not isinstance(one, str):
             raise TypeError(f"prompt {index} is a {type(one).__name__}, expected a text")
+    check_methods("tokenizer", tokenizer, ("encode",), "XGLMTokenizer")
     return [encode(tokenizer, one, newline) for one in inputs]

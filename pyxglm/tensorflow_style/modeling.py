@@ -23,14 +23,14 @@ from typing import Any, TypeVar
 import numpy as np
 
 from pyxglm import decoder
-from pyxglm.arguments import as_numbers
+from pyxglm.arguments import as_numbers, check_type
 from pyxglm.config import XGLMConfig
 from pyxglm.dtypes import Array
 from pyxglm.inputs import token_ids
 from pyxglm.losses import check_loss_type
 from pyxglm.modeling import XGLMForCausalLM, XGLMModel
 from pyxglm.outputs import CausalLMOutputWithCrossAttentions
-from pyxglm.parameters import EMBEDDING, HEAD
+from pyxglm.parameters import ARRAYS, EMBEDDING, HEAD
 from pyxglm.tensorflow_style.calls import unpacked
 from pyxglm.tensorflow_style.losses import shaped_loss
 from pyxglm.tensorflow_style.pretrained import TFXGLMPreTrainedModel
@@ -162,6 +162,8 @@ class TFXGLMForCausalLM(TFXGLMPreTrainedModel, XGLMForCausalLM):
         A head among them is kept, whether or not the configuration ties it;
         without one the embedding is the head.
         """
+        check_type("config", config, XGLMConfig, "an XGLMConfig")
+        check_type("weights", weights, Mapping, ARRAYS)
         untied = copy.deepcopy(config)
         untied.tie_word_embeddings = False
         named = dict(weights)

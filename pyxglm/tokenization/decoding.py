@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Any
 
+from pyxglm.arguments import check_type
 from pyxglm.tokenization.special_tokens import SpecialTokens
 from pyxglm.typography import CLEANUPS
 
@@ -33,6 +34,7 @@ class Decoding(SpecialTokens):
         **kwargs: Any,
     ) -> list[str]:
         """Apply `decode` to each of several sequences, or to each row of an array."""
+        check_type("sequences", sequences, Iterable, "a list of sequences of ids")
         return [
             self.decode(ids, skip_special_tokens, clean_up_tokenization_spaces, **kwargs)
             for ids in sequences

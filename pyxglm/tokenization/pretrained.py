@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from pyxglm.archive import PRETRAINED_POSITIONAL_EMBEDDINGS_SIZES
-from pyxglm.place import take_place
+from pyxglm.place import PATH_OR_ID, as_path, take_place
 from pyxglm.strict_json import quoted
 from pyxglm.tokenization.calls import Calls
 from pyxglm.tokenization.special_tokens import Token
@@ -125,15 +125,11 @@ class PreTrainedTokenizer(Calls):
         ValueError
             If a file does not make sense; the message names it.
         """
-        if not isinstance(pretrained_model_name_or_path, (str, os.PathLike)):
-            raise TypeError(
-                f"from_pretrained: {quoted(pretrained_model_name_or_path)}, expected a path or id"
-            )
+        name = as_path("pretrained_model_name_or_path", pretrained_model_name_or_path, PATH_OR_ID)
         place = take_place(
             kwargs, revision=revision, cache_dir=cache_dir, local_files_only=local_files_only
         )
-        name = str(pretrained_model_name_or_path)
-        path = Path(pretrained_model_name_or_path)
+        path = Path(name)
         if path.is_file():
             return cls(**{**cls._argument_for(path), "name_or_path": name, **kwargs})
         folder = place.get("subfolder", "")

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyxglm.archive import FAST_VOCAB_FILES_NAMES, VOCAB_FILES_NAMES
 from pyxglm.files import write_atomically
+from pyxglm.place import as_path
 from pyxglm.strict_json import quoted, read_json
 from pyxglm.tokenization.added_token import AddedToken
 from pyxglm.tokenization.special_tokens import ROLES, SINGLE_ROLES, Token, logger
@@ -78,7 +79,7 @@ def file_in(directory: Path, prefix: str | None, name: str) -> Path:
 
 def save(
     tokenizer: PreTrainedTokenizer,
-    directory: Path,
+    save_directory: str | os.PathLike[str],
     prefix: str | None,
     *,
     class_name: str = "XGLMTokenizer",
@@ -89,7 +90,7 @@ def save(
 
     Parameters
     ----------
-    tokenizer, directory, prefix
+    tokenizer, save_directory, prefix
         What, where, and what to put before each name.
     class_name
         The class that the files are of.
@@ -98,6 +99,7 @@ def save(
     document
         What to write as ``tokenizer.json``, if anything.
     """
+    directory = Path(as_path("save_directory", save_directory))
     if directory.exists() and not directory.is_dir():
         raise NotADirectoryError(f"save_pretrained: {directory} is a file, expected a directory")
     directory.mkdir(parents=True, exist_ok=True)
@@ -176,7 +178,7 @@ def existing_directory(directory: str | os.PathLike[str]) -> Path:
     NotADirectoryError
         If it is none.
     """
-    path = Path(directory)
+    path = Path(as_path("save_directory", directory))
     if not path.is_dir():
         raise NotADirectoryError(f"save_vocabulary: {path} is no directory")
     return path

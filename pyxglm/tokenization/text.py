@@ -14,7 +14,7 @@ import numpy as np
 from pyxglm.tokenization.decoding import Decoding
 from pyxglm.tokenization.special_tokens import Token, logger
 from pyxglm.tokenization.splitting import Stretch
-from pyxglm.tokenization.token_table import TokenTable
+from pyxglm.tokenization.token_table import TokenTable, check_ids
 from pyxglm.tokenization.vocabulary import Vocabulary
 
 #: What a space looks like inside a piece.
@@ -215,6 +215,7 @@ class TextTokens(Decoding, TokenTable):
         """
         if isinstance(token_ids, np.ndarray):
             token_ids = token_ids.tolist()
+        check_ids("token_ids", token_ids)
         tokens = self.convert_ids_to_tokens(token_ids, skip_special_tokens)
         # Only tokens from outside the vocabulary stand apart; </s> is joined like a piece.
         apart = set(self._added_ids) - set(self.all_special_tokens)

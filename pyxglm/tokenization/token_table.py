@@ -8,11 +8,12 @@ in texts.
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from pyxglm.arguments import check_type
 from pyxglm.strict_json import quoted
 from pyxglm.tokenization.added_token import AddedToken
 from pyxglm.tokenization.special_tokens import SpecialTokens, Token
@@ -150,6 +151,7 @@ class TokenTable(SpecialTokens):
             return None
         if isinstance(tokens, str):
             return self._id_of(tokens)
+        check_tokens("tokens", tokens)
         return [self._id_of(token) for token in tokens]
 
     def _id_of(self, token: str | None) -> int | None:
@@ -185,6 +187,7 @@ class TokenTable(SpecialTokens):
         """
         if isinstance(ids, (int, np.integer)):
             return self._token_of(int(ids))
+        check_ids("ids", ids)
         skipped = set(self.all_special_ids) if skip_special_tokens else set()
         return [self._token_of(index) for index in map(as_id, ids) if index not in skipped]
 
@@ -196,6 +199,16 @@ class TokenTable(SpecialTokens):
                 f"the id {index} is outside the vocabulary of {self.vocab_size} tokens"
             )
         return self._vocabulary.tokens[index]
+
+
+def check_ids(name: str, value: Any) -> None:
+    """Refuse what is neither an id nor several: None, above all."""
+    check_type(name, value, (int, np.integer, Iterable), "an id, or a list of ids")
+
+
+def check_tokens(name: str, value: Any) -> None:
+    """Refuse what is neither a token nor several; a str is iterable too."""
+    check_type(name, value, Iterable, "a token, or a list of tokens")
 
 
 def as_id(value: Any) -> int:

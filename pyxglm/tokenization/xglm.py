@@ -182,7 +182,7 @@ class XGLMTokenizer(PreTrainedTokenizer, TextCalls):
             raise ValueError(
                 "save_pretrained: legacy_format=False and push_to_hub=True are not available"
             )
-        return saving.save(self, Path(save_directory), filename_prefix)
+        return saving.save(self, save_directory, filename_prefix)
 
     def save_vocabulary(
         self, save_directory: str | os.PathLike[str], filename_prefix: str | None = None

@@ -269,9 +269,20 @@ class Endless:
 @pytest.mark.parametrize(
     ("streamer", "message"),
     [
-        (5, "streamer is a int without the method put, expected put and end, as TextStreamer has"),
-        (print, "streamer is a builtin_function_or_method without the method put, expected put"),
-        (Endless(), "streamer is a Endless without the method end, expected put and end, as Text"),
+        (
+            5,
+            "streamer is a int without the method put, expected an object with put and end, as "
+            "TextStreamer has them",
+        ),
+        (
+            print,
+            "streamer is a builtin_function_or_method without the method put, expected an "
+            "object with put and end, as TextStreamer has them",
+        ),
+        (
+            Endless(),
+            "streamer is a Endless without the method end, expected an object with put and end",
+        ),
         (TextStreamer, "streamer is the class TextStreamer, expected an object of it"),
     ],
 )

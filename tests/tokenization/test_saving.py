@@ -120,7 +120,7 @@ def test_what_is_missing(saved: Path, tmp_path: Path) -> None:
         XGLMTokenizer.from_pretrained(saved)
     with pytest.raises(FileNotFoundError, match="absent"):
         XGLMTokenizer.from_pretrained(tmp_path / "absent")
-    with pytest.raises(TypeError, match="expected a path or id"):
+    with pytest.raises(TypeError, match="expected a path or a hub id"):
         XGLMTokenizer.from_pretrained(None)  # type: ignore[arg-type]
 
 

@@ -14,7 +14,7 @@ from pyxglm.tokenization.decoding import Decoding
 from pyxglm.tokenization.encoding import BatchEncoding
 from pyxglm.tokenization.fast.table import FastTable
 from pyxglm.tokenization.strategies import DO_NOT_PAD, DO_NOT_TRUNCATE, MAX_LENGTH, natural
-from pyxglm.tokenization.token_table import as_id
+from pyxglm.tokenization.token_table import as_id, check_ids
 
 #: The fields that may be asked for, and where the library's encodings have them.
 _FIELDS = {
@@ -275,6 +275,7 @@ class FastCalls(Calls, Decoding, FastTable):
         """
         if isinstance(token_ids, np.ndarray):
             token_ids = token_ids.tolist()
+        check_ids("token_ids", token_ids)
         ids = [token_ids] if isinstance(token_ids, (int, np.integer)) else token_ids
         text: str = self._backend.call(
             "decode", [as_id(index) for index in ids], skip_special_tokens=skip_special_tokens

@@ -12,7 +12,7 @@ from pyxglm.strict_json import quoted
 from pyxglm.tokenization.added_token import AddedToken
 from pyxglm.tokenization.fast.backend import Backend, library
 from pyxglm.tokenization.special_tokens import SpecialTokens, Token, logger
-from pyxglm.tokenization.token_table import as_id
+from pyxglm.tokenization.token_table import as_id, check_ids, check_tokens
 
 
 class FastTable(SpecialTokens):
@@ -135,6 +135,7 @@ class FastTable(SpecialTokens):
             return None
         if isinstance(tokens, str):
             return self._id_of(tokens)
+        check_tokens("tokens", tokens)
         return [self._id_of(token) for token in tokens]
 
     def _id_of(self, token: str) -> int | None:
@@ -165,6 +166,7 @@ class FastTable(SpecialTokens):
         """
         if isinstance(ids, (int, np.integer)):
             return self._backend.call("id_to_token", int(ids))
+        check_ids("ids", ids)
         skipped = set(self.all_special_ids) if skip_special_tokens else set()
         return [
             self._backend.call("id_to_token", index)

@@ -247,7 +247,7 @@ class XGLMTokenizerFast(PreTrainedTokenizer, FastCalls):
             self._refuse_vocabulary("save_pretrained with legacy_format=True")
         return saving.save(
             self,
-            Path(save_directory),
+            save_directory,
             filename_prefix,
             vocabulary=legacy_format is not False and self.can_save_slow_tokenizer,
             document=None if legacy_format else self._backend.document(),
