@@ -55,9 +55,11 @@ def _steps(plan: Plan) -> Iterator[Array]:
     counts_PS = plan.prompts.mask_BT == 1 if s.ignore_padding else np.ones(seen_PSD.shape[:2], bool)
     alpha, last_B = float(s.penalty_alpha or 0), last_steps(plan)
     unfinished_B, rows_P = np.ones(B, bool), np.arange(B)
+    # The texts: with padding behind their ends, where the model goes on with candidates.
+    ids_PS = plan.prompts.ids_BT
     for step in range(plan.steps):
         scores, live_P = tries.scores, unfinished_B[rows_P]
-        scores_PV = processed(plan, scores, tries.ids, live_P)
+        scores_PV = processed(plan, scores, ids_PS, live_P)
         keep_scores(plan, scores_PV)
         p_PK, ids_PK = likeliest(softmax(scores_PV), s.top_k or 1)
         directions_PKD = _directions(tries.hidden_after(ids_PK))
@@ -70,7 +72,7 @@ def _steps(plan: Plan) -> Iterator[Array]:
         next_B[rows_P] = next_P
         yield next_B
         tries.take(ids_PK, choice_P)
-        ids_PS = np.column_stack([tries.ids[:, :-1], next_P])
+        ids_PS = np.column_stack([ids_PS, next_P])
         unfinished_B[rows_P] &= ~plan.stopping(ids_PS, plan.kept.scores or None)
         unfinished_B &= last_B > step + 1
         if not unfinished_B.any():
@@ -82,7 +84,8 @@ def _steps(plan: Plan) -> Iterator[Array]:
         if not live_P.all() and not plan.needs_all_rows and tries.stepper.can_reorder:
             tries.keep(np.flatnonzero(live_P))
             plan.processors.reorder(np.flatnonzero(live_P))
-            rows_P, seen_PSD, counts_PS = rows_P[live_P], seen_PSD[live_P], counts_PS[live_P]
+            rows_P, ids_PS = rows_P[live_P], ids_PS[live_P]
+            seen_PSD, counts_PS = seen_PSD[live_P], counts_PS[live_P]
     tries.end()
 
 
@@ -149,11 +152,6 @@ class _Tries(ABC):
             # The head's input is all that is needed from now on.
             self.stepper.collect(hidden_states=False)
         self._of_texts(slice(None, None, copies))
-
-    @property
-    def ids(self) -> Array:
-        """The ids of the texts (P, S)."""
-        return self.stepper.ids[:: self._copies]
 
     def _hidden(self, scores: AllScores) -> Array:
         """Return the last hidden states (R, D) of the last column."""

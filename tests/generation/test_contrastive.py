@@ -153,6 +153,34 @@ def test_attentions_are_those_of_the_texts_alone(low_memory, hidden_states):
             np.testing.assert_allclose(layer, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("low_memory", [False, True])
+def test_who_looks_at_texts_sees_padding_behind_their_ends(low_memory):
+    """And scores are kept as for that, as in transformers; the model goes on with candidates."""
+    seen = []
+
+    def look(ids_BS, scores):
+        seen.append(ids_BS.copy())
+        return scores
+
+    found = generate(
+        model(), [[2, 9, 17], [30, 5, 8]], max_new_tokens=6, top_k=3, penalty_alpha=0.5,
+        eos_token_id=13, low_memory=low_memory, repetition_penalty=1.5,
+        logits_processor=look, stopping_criteria=lambda ids_BS, _: look(ids_BS, False),
+        return_dict_in_generate=True, output_scores=True, output_logits=True,
+    )  # fmt: skip
+    ids, lengths = found.sequences, (found.sequences != 1).sum(axis=1)
+    assert lengths.tolist() == [9, 5]
+    widths = [part.shape[1] for part in seen]
+    assert widths == [width for step in range(len(found.scores)) for width in (3 + step, 4 + step)]
+    for part in seen:
+        assert part.tolist() == ids[:, : part.shape[1]].tolist()
+    for step, (scores, logits) in enumerate(zip(found.scores, found.logits, strict=True)):
+        for row in (0, 1):
+            changed = np.flatnonzero(scores[row] != logits[row])
+            # Padding's own logit is 0, which no penalty changes.
+            assert set(changed) == set(ids[row, : 3 + step].tolist()) - {1}
+
+
 def test_it_can_be_streamed():
     options = {"max_new_tokens": 5, "top_k": 3, "penalty_alpha": 0.5}
     steps = list(stream(model(), [[2, 9, 17]], **options))
