@@ -1,6 +1,13 @@
 """What tests of several folders look through."""
 
+import signal
+
 import pytest
+
+# A shell's job in the background ignores Ctrl-C, and so do the programs that it starts: tests
+# of interrupts would wait for what never comes.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
