@@ -91,6 +91,14 @@ def test_cases_that_cannot_be_written_are_refused(check, tmp_path, words, messag
     assert list(tmp_path.iterdir()) == []
 
 
+def test_cases_are_written_where_no_kernel_is_built(check, monkeypatch, tmp_path):
+    """`csrc/check/run.py` asks for them in a tree without the extension."""
+    monkeypatch.setattr(native, "levels", lambda: pytest.fail("the kernels were asked for"))
+    code, out, _ = check("--op", "relu", "--cases", 1, "--write-cases", tmp_path)
+    assert code == 0
+    assert out.endswith(f" in {tmp_path}\n")
+
+
 @pytest.fixture
 def quick(monkeypatch):
     """Time little, on one thread."""
