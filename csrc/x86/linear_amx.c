@@ -196,7 +196,7 @@ INLINE_AMX void linear(const pyxglm_linear_args *a, int64_t begin, int64_t end, 
     const int64_t most_tiles = (min_i64(a->M, SLAB) + TOKENS - 1) / TOKENS;
     const int64_t sums_bytes = most_tiles > 2 ? GROUP / STRIP * (most_tiles + 1) * SUMS_BYTES : 0;
     const int64_t x_bytes = a->packed ? 0 : most_tiles * tile_bytes;
-    char *memory = NULL; /* without: 16 tokens at a time, the same bits */
+    char *memory = NULL; /* without: 16 tokens at a time, or 32, the same bits */
     if (sums_bytes + x_bytes)
         memory = pyxglm_scratch(PYXGLM_SCRATCH_KERNEL, (size_t)(sums_bytes + x_bytes));
     const int64_t tokens = memory ? SLAB : a->packed ? 2 * TOKENS : TOKENS;
