@@ -59,13 +59,14 @@ def check_names(wanted: Filter) -> None:
     ValueError
         The message lists the names.
     """
-    dtypes = dict.fromkeys(dtype for each in DTYPES.values() for dtype in each)
-    for option, pattern, names in (
-        ("op", wanted.op, lambda: DTYPES),
-        ("isa", wanted.isa, native.levels),
-        ("dtype", wanted.dtype, lambda: dtypes),
-    ):
-        if pattern is not None and not fnmatch.filter(known := list(names()), pattern):
+    names = {
+        "op": list(DTYPES),
+        "isa": list(native.levels()) if wanted.isa is not None else [],
+        "dtype": list(dict.fromkeys(dtype for each in DTYPES.values() for dtype in each)),
+    }
+    for option, known in names.items():
+        pattern = getattr(wanted, option)
+        if pattern is not None and not fnmatch.filter(known, pattern):
             raise ValueError(f"--{option} is {pattern!r}, expected one of: {', '.join(known)}")
 
 
